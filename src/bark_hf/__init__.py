@@ -1,0 +1,1 @@
+"""Bark in the style of Hugging Face Transformers."""
