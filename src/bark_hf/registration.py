@@ -1,0 +1,32 @@
+"""Tells Transformers' Auto classes that Bark checkpoints belong to this package.
+
+After this has run, `AutoConfig`, `AutoModel`, `AutoModelForTextToWaveform`, `AutoProcessor`, `AutoTokenizer` and
+`pipeline("text-to-speech")` give this package's classes for model_type "bark".
+"""
+
+from __future__ import annotations
+
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForTextToWaveform,
+    AutoProcessor,
+    AutoTokenizer,
+    BertTokenizer,
+)
+from transformers.models.auto import processing_auto
+
+from .configuration_bark import BarkConfig
+from .modeling_bark import BarkModel
+from .processing_bark import BarkProcessor
+
+
+def register() -> None:
+    """Register config, model, processor and tokenizer; calling it again changes nothing."""
+    AutoConfig.register(BarkConfig.model_type, BarkConfig, exist_ok=True)
+    AutoModel.register(BarkConfig, BarkModel, exist_ok=True)
+    AutoModelForTextToWaveform.register(BarkConfig, BarkModel, exist_ok=True)
+    AutoTokenizer.register(BarkConfig, fast_tokenizer_class=BertTokenizer, exist_ok=True)
+    AutoProcessor.register(BarkConfig, BarkProcessor, exist_ok=True)
+    # A folder may name its processor class; Transformers would look that name up among its own classes first.
+    processing_auto.PROCESSOR_MAPPING_NAMES.pop(BarkConfig.model_type, None)
