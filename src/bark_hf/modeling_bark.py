@@ -169,12 +169,21 @@ class BarkModel(BarkPreTrainedModel):
         self.semantic = BarkSemanticModel(config.semantic_config)
         self.coarse_acoustics = BarkCoarseModel(config.coarse_acoustics_config)
         self.fine_acoustics = BarkFineModel(config.fine_acoustics_config)
+        config.codec_config._attn_implementation = None  # the request is for the transformers; codecs may lack it
         self.codec_model = AutoModel.from_config(config.codec_config)
         self.post_init()
 
     @classmethod
     def can_generate(cls) -> bool:
         return True
+
+    def set_attn_implementation(self, attn_implementation: str | dict, *args: Any, **kwargs: Any) -> None:
+        """Change the attention of the three transformers; a codec has none to change unless a dict names it."""
+        if isinstance(attn_implementation, str):
+            own = self.codec_model.config._attn_implementation
+            networks = {key: attn_implementation for key in self.config.sub_configs if key != "codec_config"}
+            attn_implementation = {"": attn_implementation, "codec_config": own, **networks}
+        super().set_attn_implementation(attn_implementation, *args, **kwargs)
 
     @property
     def generation_config(self) -> BarkGenerationConfig:

@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from ..devices import execution_device
+
 
 def n_codebooks(codec: Any) -> int:
     """How many codebooks the codec can decode."""
@@ -30,7 +32,7 @@ def decode_codes(
     Returns:
         per item, float32 waveform [hop_length * T] on the codec's device, whatever the codec's dtype.
     """
-    device = codec.device
+    device = execution_device(codec)
     audio = []
     for n, item in enumerate(codes, start=1):
         if item.shape[1] == 0:

@@ -97,7 +97,7 @@ def draw(scores: torch.Tensor, uniform: torch.Tensor | None) -> torch.Tensor:
     # float64 where the device has it: in float32, 10,000 summed probabilities are off by more than a draw's resolution
     precise = torch.float32 if scores.device.type == "mps" else torch.float64
     cumulative = scores.softmax(dim=-1).cumsum(dim=-1, dtype=precise)
-    total = cumulative[..., -1:]
+    total = cumulative[..., -1:].contiguous()
     index = torch.searchsorted(cumulative, uniform[..., None].to(precise) * total, right=True)
     last = torch.searchsorted(cumulative, total)  # first index that reaches the total: guards against rounding
     return torch.minimum(index, last)[..., 0]

@@ -11,6 +11,7 @@ from transformers.cache_utils import Cache
 from transformers.modeling_utils import PreTrainedModel
 
 from ..configuration_bark import BarkConfig, BarkSubModelConfig
+from ..devices import execution_device
 from .block import BarkBlock
 
 
@@ -38,6 +39,11 @@ class BarkPreTrainedModel(PreTrainedModel):
     _can_compile_fullgraph = True
     # Older files hold each causal mask as a buffer; masks are computed here.
     _keys_to_ignore_on_load_unexpected: ClassVar[list[str]] = [r"layers\.\d+\.attn\.bias$"]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model computes; right also for weights that accelerate has offloaded."""
+        return execution_device(self)
 
 
 class BarkNetwork(BarkPreTrainedModel):
