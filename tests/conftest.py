@@ -1,4 +1,4 @@
-"""Fixtures: one tiny model and one tiny checkpoint folder for the whole session. No network, two threads."""
+"""Fixtures: one tiny model and one tiny checkpoint folder for the whole session. No network, one thread."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import torch
 from tiny import tiny_checkpoint, tiny_model
 
-torch.set_num_threads(min(2, os.cpu_count() or 1))
+torch.set_num_threads(1)  # tiny tensors gain nothing from more, and parallel test workers fight over cores
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from transformers import AutoModel, GenerationConfig
+from transformers.utils import GENERATION_CONFIG_NAME, cached_file
 
 from .codec import decode_codes, n_codebooks
 from .configuration_bark import BarkCoarseConfig, BarkConfig, BarkFineConfig, BarkSemanticConfig
@@ -19,6 +20,8 @@ from .generation.semantic import generate_semantic
 from .generation_configuration_bark import BarkGenerationConfig
 from .networks import BarkCausalNetwork, BarkFineNetwork, BarkPreTrainedModel
 from .submodel_generation import SubModelGeneration
+
+_HUB_KEYWORDS = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "subfolder", "token")
 
 
 class BarkSemanticModel(SubModelGeneration, BarkCausalNetwork):
@@ -193,6 +196,23 @@ class BarkModel(BarkPreTrainedModel):
     @generation_config.setter
     def generation_config(self, value: GenerationConfig | Mapping[str, Any]) -> None:
         self.__dict__["generation_config"] = BarkGenerationConfig.from_any(value)
+
+    def adjust_generation_fn(
+        self,
+        generation_config: Any,
+        from_auto_class: bool,
+        from_pipeline: str | None,
+        pretrained_model_name_or_path: Any,
+        **kwargs: Any,
+    ) -> None:
+        """Called by `from_pretrained`: take the given generation config, or read the checkpoint's, if it has one."""
+        hub = {key: value for key, value in kwargs.items() if key in _HUB_KEYWORDS}
+        if generation_config is not None:
+            self.generation_config = generation_config
+        elif pretrained_model_name_or_path is not None and cached_file(
+            pretrained_model_name_or_path, GENERATION_CONFIG_NAME, _raise_exceptions_for_missing_entries=False, **hub
+        ):
+            self.generation_config = BarkGenerationConfig.from_pretrained(pretrained_model_name_or_path, **hub)
 
     @property
     def sampling_rate(self) -> int:
