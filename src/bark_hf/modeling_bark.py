@@ -30,6 +30,7 @@ class BarkSemanticModel(SubModelGeneration, BarkCausalNetwork):
     config_class = BarkSemanticConfig
     base_model_prefix = "semantic"
 
+    @torch.no_grad()
     def generate(
         self,
         input_ids: torch.Tensor,
@@ -69,6 +70,7 @@ class BarkCoarseModel(SubModelGeneration, BarkCausalNetwork):
     config_class = BarkCoarseConfig
     base_model_prefix = "coarse_acoustics"
 
+    @torch.no_grad()
     def generate(
         self,
         semantic_output: torch.Tensor,
@@ -113,6 +115,7 @@ class BarkFineModel(SubModelGeneration, BarkFineNetwork):
     config_class = BarkFineConfig
     base_model_prefix = "fine_acoustics"
 
+    @torch.no_grad()
     def generate(
         self,
         coarse_output: torch.Tensor,

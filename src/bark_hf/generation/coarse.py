@@ -16,6 +16,7 @@ from .. import tokens as rules
 from ..generation_configuration_bark import BarkGenerationConfig
 from ..voices import VoicePrompt
 from .decoding import decode
+from .limits import check_coarse, window_positions
 from .logits_process import AlternatingCodebooksLogitsProcessor
 from .sampling import ItemNoise, check_scores, draw, warp
 from .semantic import Progress
@@ -98,9 +99,9 @@ def generate_coarse(
     Returns:
         per item, int64 codes [n_coarse_codebooks, T], values 0..codebook_size - 1, on the network's device.
     """
+    check_coarse(config, network.config)
     first_id, stage = config.semantic_config.semantic_vocab_size, config.coarse_acoustics_config
     items = [CoarseItem(ids.cpu(), voice, config) for ids, voice in zip(semantic, voices, strict=True)]
-    check_room(config, network.config.block_size)
     longest = max((item.n_steps for item in items), default=0)
     flat = torch.full((len(items), longest), first_id, dtype=torch.long, device=network.device)
     noise = _noise(stage.greedy, seeds, longest).to(network.device)
@@ -134,23 +135,6 @@ def generate_coarse(
         rules.unflatten_codes(row[: item.n_steps], first_id, n_codebooks, config.codebook_size)
         for row, item in zip(flat, items, strict=True)
     ]
-
-
-def window_positions(config: BarkGenerationConfig) -> int:
-    """Positions of the longest window: semantic tokens, infer token, history and new ids but the last."""
-    coarse = config.coarse_acoustics_config
-    return coarse.max_coarse_input_length + 1 + coarse.max_coarse_history + coarse.sliding_window_len - 1
-
-
-def check_room(config: BarkGenerationConfig, block_size: int) -> None:
-    """Raise ValueError if a window does not fit into the network's positions."""
-    needed, coarse = window_positions(config), config.coarse_acoustics_config
-    if needed > block_size:
-        raise ValueError(
-            f"A coarse window of {needed} positions (max_coarse_input_length={coarse.max_coarse_input_length} + 1 + "
-            f"max_coarse_history={coarse.max_coarse_history} + sliding_window_len={coarse.sliding_window_len} - 1) "
-            f"exceeds block_size={block_size}: lower max_coarse_history or sliding_window_len."
-        )
 
 
 def _noise(greedy: bool, seeds: Sequence[int], n: int) -> torch.Tensor:

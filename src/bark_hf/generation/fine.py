@@ -14,6 +14,7 @@ import torch
 from .. import tokens as rules
 from ..generation_configuration_bark import BarkGenerationConfig
 from ..voices import VoicePrompt
+from .limits import check_fine
 from .sampling import ItemNoise, draw, warp
 from .semantic import Progress
 
@@ -70,8 +71,8 @@ def generate_fine(
     Returns:
         per item, int64 codes [n_fine_codebooks, T], values 0..codebook_size - 1, on the network's device.
     """
-    stage, n_codes = config.fine_acoustics_config, network.config.n_codes_total
     check_fine(config, network.config)
+    stage, n_codes = config.fine_acoustics_config, network.config.n_codes_total
     items = [
         FineItem(codes.cpu(), voice, seed, config, n_codes)
         for codes, voice, seed in zip(coarse, voices, seeds, strict=True)
@@ -103,19 +104,6 @@ def generate_fine(
         .to(network.device)
         for codes in coarse
     ]
-
-
-def check_fine(config: BarkGenerationConfig, network_config: Any) -> None:
-    """Raise ValueError if the network lacks positions or codebooks for what the config asks."""
-    stage = config.fine_acoustics_config
-    if stage.max_fine_input_length > network_config.block_size:
-        raise ValueError(
-            f"max_fine_input_length={stage.max_fine_input_length} exceeds block_size={network_config.block_size}."
-        )
-    if stage.n_fine_codebooks > network_config.n_codes_total:
-        raise ValueError(
-            f"n_fine_codebooks={stage.n_fine_codebooks} exceeds n_codes_total={network_config.n_codes_total}."
-        )
 
 
 def _gather(batch: Sequence[FineItem], windows: Sequence[rules.FineWindow], length: int) -> torch.Tensor:

@@ -59,7 +59,7 @@ def _integers(name: str, values: Any) -> torch.Tensor:
         tensor = torch.as_tensor(values).detach().cpu()
     except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{name} must be a rectangular array of integers: {error}") from None
-    if tensor.is_floating_point() or tensor.is_complex():
+    if tensor.numel() and (tensor.is_floating_point() or tensor.is_complex()):
         raise ValueError(f"{name} must be integers, not {tensor.dtype}.")
     return tensor.long()
 

@@ -15,6 +15,7 @@ from .. import tokens as rules
 from ..generation_configuration_bark import BarkSemanticGenerationConfig
 from ..voices import VoicePrompt
 from .decoding import decode
+from .limits import check_semantic
 from .logits_process import EosPrioritizerLogitsProcessor, SuppressOtherTokensLogitsProcessor
 from .sampling import ItemNoise, check_scores, draw, warp
 from .steps import open_steps
@@ -44,21 +45,8 @@ def semantic_prompt(
     return torch.stack(text), torch.stack(padded)
 
 
-def token_limits(
-    config: BarkSemanticGenerationConfig, max_duration_s: Sequence[float | None], block_size: int
-) -> list[int]:
-    """Semantic tokens that each item may have: `max_new_tokens`, and Suno's duration rule.
-
-    Raises:
-        ValueError: if the network has no positions for `max_new_tokens`.
-    """
-    room = block_size - config.max_input_semantic_length
-    if config.max_new_tokens > room:
-        raise ValueError(
-            f"max_new_tokens={config.max_new_tokens} exceeds the {room} tokens that fit behind the prompt of "
-            f"{config.max_input_semantic_length + 1} positions (block_size={block_size}): ask for at most {room}, and "
-            "split longer texts."
-        )
+def token_limits(config: BarkSemanticGenerationConfig, max_duration_s: Sequence[float | None]) -> list[int]:
+    """Semantic tokens that each item may have: `max_new_tokens`, and Suno's duration rule."""
     return [
         config.max_new_tokens
         if seconds is None
@@ -91,7 +79,8 @@ def generate_semantic(
     Returns:
         per item, int64 [S], values 0..semantic_vocab_size - 1, on the network's device. S may be 0.
     """
-    limits = token_limits(config, max_duration_s, network.config.block_size)
+    check_semantic(config, network.config)
+    limits = token_limits(config, max_duration_s)
     prompt_length = config.max_input_semantic_length + 1
     device, n_items = network.device, len(text_ids)
     text, history = (block.to(device) for block in semantic_prompt(text_ids, voices, config))
