@@ -144,7 +144,12 @@ def test_every_way_onto_a_model():
 
 def test_routing_and_precedence():
     config = BarkGenerationConfig().with_keywords(
-        temperature=0.9, coarse_temperature=0.8, top_k=20, fine_top_k=None, max_new_tokens=5, coarse_sliding_window_len=30
+        temperature=0.9,
+        coarse_temperature=0.8,
+        top_k=20,
+        fine_top_k=None,
+        max_new_tokens=5,
+        coarse_sliding_window_len=30,
     )
     semantic, coarse, fine = (config.stage(name) for name in ("semantic", "coarse", "fine"))
     assert (semantic.temperature, coarse.temperature, fine.temperature) == (0.9, 0.8, 0.9)
@@ -152,7 +157,10 @@ def test_routing_and_precedence():
     assert semantic.max_new_tokens == 5
     assert coarse.sliding_window_len == 30
     assert BarkGenerationConfig().with_keywords(coarse_coarse_rate_hz=50).coarse_acoustics_config.coarse_rate_hz == 50
-    assert BarkGenerationConfig().with_keywords(semantic_max_new_tokens=9, max_new_tokens=5).semantic_config.max_new_tokens == 9
+    assert (
+        BarkGenerationConfig().with_keywords(semantic_max_new_tokens=9, max_new_tokens=5).semantic_config.max_new_tokens
+        == 9
+    )
 
 
 def test_given_config_beats_the_models_and_keywords_beat_both(model):
@@ -219,9 +227,21 @@ def test_bad_keywords(keywords, error, message, model):
     [
         (lambda: BarkGenerationConfig(temperature=1), TypeError, "no option 'temperature'.*go into semantic_config"),
         (lambda: BarkGenerationConfig(semantic_cfg={}), TypeError, "Did you mean 'semantic_config'"),
-        (lambda: BarkGenerationConfig(semantic_config=3), TypeError, "must be a BarkSemanticGenerationConfig or a dict"),
-        (lambda: BarkGenerationConfig({"temprature": 1}), TypeError, "no option 'temprature'. Did you mean 'temperature'"),
-        (lambda: BarkGenerationConfig({"num_beams": 4}), ValueError, "num_beams=4 is an option that Bark's stages do not"),
+        (
+            lambda: BarkGenerationConfig(semantic_config=3),
+            TypeError,
+            "must be a BarkSemanticGenerationConfig or a dict",
+        ),
+        (
+            lambda: BarkGenerationConfig({"temprature": 1}),
+            TypeError,
+            "no option 'temprature'. Did you mean 'temperature'",
+        ),
+        (
+            lambda: BarkGenerationConfig({"num_beams": 4}),
+            ValueError,
+            "num_beams=4 is an option that Bark's stages do not",
+        ),
         (lambda: BarkGenerationConfig({"repetition_penalty": 1.2}), ValueError, "logits_processor"),
         (lambda: BarkSemanticGenerationConfig(foo=1), TypeError, "no option 'foo'"),
         (lambda: BarkSemanticGenerationConfig(eos_token_id=5), ValueError, "eos_token_id=5 must be at least"),

@@ -171,9 +171,7 @@ def test_attention_implementation_reaches_every_network(checkpoint, reference, a
     torch.testing.assert_close(audio, reference, atol=1e-4, rtol=1e-4)
     model.set_attn_implementation({"eager": "sdpa", "sdpa": "eager"}[attention])
     assert model.semantic.config._attn_implementation != attention
-    torch.testing.assert_close(
-        speak(model, BarkProcessor.from_pretrained(checkpoint)), reference, atol=1e-4, rtol=1e-4
-    )
+    torch.testing.assert_close(speak(model, BarkProcessor.from_pretrained(checkpoint)), reference, atol=1e-4, rtol=1e-4)
 
 
 def test_hub_cache_offline(checkpoint, reference, tmp_path):

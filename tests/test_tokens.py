@@ -12,7 +12,7 @@ from bark_hf import tokens
 @pytest.mark.parametrize("n_semantic", [1, 2, 3, 50, 99, 100, 150, 395, 767, 768])
 def test_coarse_steps(n_semantic):
     ratio = 75 / 49.9 * 2
-    expected = int(round(np.floor(n_semantic * ratio / 2) * 2))
+    expected = round(np.floor(n_semantic * ratio / 2) * 2)
     assert tokens.CoarseRules().n_steps(n_semantic) == expected
 
 
@@ -23,11 +23,11 @@ def test_history_lengths_and_window_starts(max_history):
     max_semantic = int(np.floor(max_history / ratio))
     rng = np.random.default_rng(0)
     for n_semantic in rng.integers(1, 900, 60):
-        n_coarse = 2 * int(round(n_semantic * 75 / 49.9))
+        n_coarse = 2 * round(n_semantic * 75 / 49.9)
         hist = np.min([max_semantic, n_semantic - n_semantic % 2, int(np.floor(n_coarse / ratio))])
-        assert rules.history_lengths(int(n_semantic), n_coarse) == (hist, int(round(hist * ratio)))
+        assert rules.history_lengths(int(n_semantic), n_coarse) == (hist, round(hist * ratio))
         for steps in range(0, 2000, 60):
-            position = hist + int(round(steps / ratio))
+            position = hist + round(steps / ratio)
             assert rules.semantic_start(int(hist), steps) == np.max([0, position - max_semantic])
 
 

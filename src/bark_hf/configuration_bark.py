@@ -156,7 +156,7 @@ class BarkConfig(PreTrainedConfig):
         "codec_config": SubConfigSpec(config_class=AutoConfig, model_type="encodec"),
     }
 
-    semantic_config: dict | PreTrainedConfig | None = None
+    semantic_config: dict | PreTrainedConfig | None = None  # dicts and None become configs when the class is built
     coarse_acoustics_config: dict | PreTrainedConfig | None = None
     fine_acoustics_config: dict | PreTrainedConfig | None = None
     codec_config: dict | PreTrainedConfig | None = None
@@ -165,7 +165,8 @@ class BarkConfig(PreTrainedConfig):
     @property
     def sampling_rate(self) -> int:
         """Samples per second of the generated audio (24,000 for Bark)."""
-        return self.codec_config.sampling_rate
+        codec: Any = self.codec_config
+        return codec.sampling_rate
 
 
 __all__ = ["BarkCoarseConfig", "BarkConfig", "BarkFineConfig", "BarkSemanticConfig", "BarkSubModelConfig"]

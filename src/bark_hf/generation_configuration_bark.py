@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import inspect
 import math
 import warnings
 from collections.abc import Iterable
@@ -158,7 +159,7 @@ class BarkStageGenerationConfig(GenerationConfig):
 
     @classmethod
     def _own_options(cls, config_dict: dict[str, Any]) -> dict[str, Any]:
-        known = set(cls().fields)
+        known = set(inspect.signature(cls.__init__).parameters)
         return {key: value for key, value in drop_inherited(config_dict, known).items() if key != "model_type"}
 
     def update(self, **kwargs: Any) -> dict[str, Any]:
@@ -454,14 +455,13 @@ class BarkGenerationConfig(GenerationConfig):
     @classmethod
     def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> BarkGenerationConfig:
         """Build from a file's dictionary; neutral options inherited from Transformers are dropped."""
-        unused = kwargs.pop("return_unused_kwargs", False)
-        for key in ("_from_auto", "_from_pipeline"):
+        for key in ("_from_auto", "_from_pipeline", "return_unused_kwargs"):
             kwargs.pop(key, None)
         known = {key for key, _ in STAGES.values()} | {"sample_rate", "codebook_size"}
         own = {key: value for key, value in drop_inherited(config_dict, known).items() if key != "model_type"}
         config = cls(**own)
         config.update(**kwargs)
-        return (config, {}) if unused else config
+        return config
 
     @classmethod
     def from_model_config(cls, model_config: Any) -> BarkGenerationConfig:

@@ -13,7 +13,7 @@ from .codec import decode_codes, n_codebooks
 from .configuration_bark import BarkCoarseConfig, BarkConfig, BarkFineConfig, BarkSemanticConfig
 from .generation.coarse import generate_coarse
 from .generation.fine import generate_fine
-from .generation.inputs import count_sequences, duration_items, processor_list, text_items, voice_items
+from .generation.inputs import count_sequences, duration_items, processor_list, repeat, text_items, voice_items
 from .generation.output import BarkOutput
 from .generation.sampling import item_seeds
 from .generation.semantic import generate_semantic
@@ -168,9 +168,10 @@ class BarkModel(BarkPreTrainedModel):
     """
 
     config_class = BarkConfig
+    config: Any  # a BarkConfig whose four parts are configs; the dataclass declares what may be given
     generation_config_class = BarkGenerationConfig
 
-    def __init__(self, config: BarkConfig):
+    def __init__(self, config: Any):
         super().__init__(config)
         self.semantic = BarkSemanticModel(config.semantic_config)
         self.coarse_acoustics = BarkCoarseModel(config.coarse_acoustics_config)
@@ -282,9 +283,7 @@ class BarkModel(BarkPreTrainedModel):
         seconds = duration_items(durations if own_durations else config.semantic_config.max_duration_s, len(texts))
         takes = count_sequences(num_return_sequences)
         seeds = item_seeds(seed, len(texts), takes)
-        texts, voices, seconds = (
-            [entry for entry in entries for _ in range(takes)] for entries in (texts, voices, seconds)
-        )
+        texts, voices, seconds = repeat(texts, takes), repeat(voices, takes), repeat(seconds, takes)
         everywhere = processor_list(logits_processor)
         semantic_processors = processor_list(semantic_logits_processor) or everywhere
         coarse_processors = processor_list(coarse_logits_processor) or everywhere
@@ -292,9 +291,7 @@ class BarkModel(BarkPreTrainedModel):
         semantic = generate_semantic(
             self.semantic, config.semantic_config, texts, voices, seeds, seconds, semantic_processors, progress
         )
-        coarse = generate_coarse(
-            self.coarse_acoustics, config, semantic, voices, seeds, coarse_processors, progress
-        )
+        coarse = generate_coarse(self.coarse_acoustics, config, semantic, voices, seeds, coarse_processors, progress)
         fine = generate_fine(self.fine_acoustics, config, coarse, voices, seeds, progress)
         audio = decode_codes(self.codec_model, fine, progress)
 

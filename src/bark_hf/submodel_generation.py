@@ -72,7 +72,8 @@ class SubModelGeneration:
         for i, item in enumerate(_until(padded, config.coarse_acoustics_config.coarse_semantic_pad_token)):
             if item.shape[0] % n_codebooks:
                 raise ValueError(
-                    f"Item {i} of coarse_output has {item.shape[0]} ids, which is no multiple of {n_codebooks} codebooks."
+                    f"Item {i} of coarse_output has {item.shape[0]} ids; needed is a multiple of {n_codebooks}, one id "
+                    "per codebook and frame."
                 )
             code = tokens.unflatten_codes(item, first, n_codebooks, config.codebook_size)
             if code.numel() and not 0 <= int(code.min()) <= int(code.max()) < config.codebook_size:

@@ -6,7 +6,7 @@ else in the package imports it. Source of the numbers: suno-ai/bark, ``bark/gene
 
 The route and its units::
 
-    text -> ids [B, 256] -> semantic [S] at 49.9 Hz -> coarse [2, T] at 75 Hz -> fine [8, T] -> audio [320 * T] at 24 kHz
+    text -> ids [256] -> semantic [S] at 49.9 Hz -> coarse [2, T] at 75 Hz -> fine [8, T] -> audio [320 * T] at 24 kHz
 """
 
 from __future__ import annotations

@@ -45,9 +45,7 @@ class CoarseItem:
     def prompt(self, generated: torch.Tensor) -> torch.Tensor:
         """The window's prompt behind `generated` coarse ids [n]: 256 semantic tokens, infer token, last 630 ids."""
         start = self.rules.semantic_start(self.n_history, generated.shape[0])
-        seen = rules.right_pad(
-            self.semantic[start:], self.rules.input_length, self.config.coarse_semantic_pad_token
-        )
+        seen = rules.right_pad(self.semantic[start:], self.rules.input_length, self.config.coarse_semantic_pad_token)
         infer = torch.tensor([self.config.coarse_infer_token])
         return torch.cat([seen, infer, torch.cat([self.history, generated])[-self.rules.max_history :]])
 

@@ -100,16 +100,17 @@ def generate_fine(
             position[id(item)] = position.get(id(item), 0) + 1
     results = iter(items)
     return [
-        (next(results).result(stage.n_fine_codebooks) if codes.shape[1] else codes.new_empty(stage.n_fine_codebooks, 0))
-        .to(network.device)
+        (
+            next(results).result(stage.n_fine_codebooks)
+            if codes.shape[1]
+            else codes.new_empty(stage.n_fine_codebooks, 0)
+        ).to(network.device)
         for codes in coarse
     ]
 
 
 def _gather(batch: Sequence[FineItem], windows: Sequence[rules.FineWindow], length: int) -> torch.Tensor:
-    return torch.stack(
-        [item.codes[:, w.start : w.start + length].T for item, w in zip(batch, windows, strict=True)]
-    )
+    return torch.stack([item.codes[:, w.start : w.start + length].T for item, w in zip(batch, windows, strict=True)])
 
 
 def _fill_codebook(
@@ -131,4 +132,6 @@ def _fill_codebook(
         ]
         uniform = torch.stack(noise).to(codes.device)
     drawn = draw(warp(logits, stage), uniform)
-    return torch.where(torch.arange(length, device=codes.device) >= fill.to(codes.device)[:, None], drawn, codes[:, :, k])
+    return torch.where(
+        torch.arange(length, device=codes.device) >= fill.to(codes.device)[:, None], drawn, codes[:, :, k]
+    )

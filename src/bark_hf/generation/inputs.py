@@ -6,13 +6,15 @@ Knows shapes, dtypes and limits of inputs; knows no network and no stage.
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
 from ..generation_configuration_bark import BarkGenerationConfig, BarkSemanticGenerationConfig, check_duration
 from ..voices import VoicePrompt, VoiceRules, voices_for_batch
+
+Entry = TypeVar("Entry")
 
 
 def text_items(
@@ -34,7 +36,9 @@ def text_items(
         ValueError: for wrong shapes, dtypes or ids, or an item without text.
     """
     if input_ids is None:
-        raise ValueError("generate() needs input_ids: pass what BarkProcessor returns, generate(**processor('Hello.')).")
+        raise ValueError(
+            "generate() needs input_ids: pass what BarkProcessor returns, generate(**processor('Hello.'))."
+        )
     ids = _integers("input_ids", input_ids)
     ids = ids[None] if ids.ndim == 1 else ids
     if ids.ndim != 2 or 0 in ids.shape:
@@ -136,6 +140,11 @@ def count_sequences(num_return_sequences: Any) -> int:
     if isinstance(num_return_sequences, bool) or not isinstance(num_return_sequences, int) or num_return_sequences < 1:
         raise ValueError(f"num_return_sequences={num_return_sequences!r} must be an integer of at least 1.")
     return num_return_sequences
+
+
+def repeat(entries: list[Entry], n_times: int) -> list[Entry]:
+    """Each entry `n_times` in a row."""
+    return [entry for entry in entries for _ in range(n_times)]
 
 
 def processor_list(logits_processor: Any) -> list[Any]:

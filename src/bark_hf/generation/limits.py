@@ -76,9 +76,7 @@ def check_fine(config: BarkGenerationConfig, network: BarkFineConfig) -> None:
             f"max_fine_input_length={stage.max_fine_input_length} exceeds block_size={network.block_size}."
         )
     if stage.n_fine_codebooks > network.n_codes_total:
-        raise ValueError(
-            f"n_fine_codebooks={stage.n_fine_codebooks} exceeds n_codes_total={network.n_codes_total}."
-        )
+        raise ValueError(f"n_fine_codebooks={stage.n_fine_codebooks} exceeds n_codes_total={network.n_codes_total}.")
     given = config.coarse_acoustics_config.n_coarse_codebooks
     if given < network.n_codes_given:
         raise ValueError(f"n_coarse_codebooks={given} is below n_codes_given={network.n_codes_given}.")

@@ -31,16 +31,17 @@ class BarkOutput(ModelOutput):
         generation_config: what the items were generated with.
     """
 
-    audio: torch.FloatTensor | None = None
-    audio_lengths: torch.LongTensor | None = None
-    semantic_tokens: torch.LongTensor | None = None
-    semantic_lengths: torch.LongTensor | None = None
-    coarse_codes: torch.LongTensor | None = None
-    fine_codes: torch.LongTensor | None = None
-    code_lengths: torch.LongTensor | None = None
-    seeds: list[int] | None = None
-    sampling_rate: int | None = None
-    generation_config: BarkGenerationConfig | None = None
+    # ModelOutput wants defaults; every field is set by `from_items`.
+    audio: torch.Tensor = None
+    audio_lengths: torch.Tensor = None
+    semantic_tokens: torch.Tensor = None
+    semantic_lengths: torch.Tensor = None
+    coarse_codes: torch.Tensor = None
+    fine_codes: torch.Tensor = None
+    code_lengths: torch.Tensor = None
+    seeds: list[int] = None  # type: ignore[assignment]
+    sampling_rate: int = None  # type: ignore[assignment]
+    generation_config: BarkGenerationConfig = None  # type: ignore[assignment]
 
     @classmethod
     def from_items(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -32,7 +33,7 @@ def item_seeds(seed: int | Sequence[int] | None, n_items: int, n_sequences: int 
     """
     if seed is None:
         return torch.randint(2**31, (n_items * n_sequences,)).tolist()
-    seeds = list(seed) if isinstance(seed, (list, tuple)) else [seed] * n_items
+    seeds: list[Any] = list(seed) if isinstance(seed, (list, tuple)) else [seed] * n_items
     if len(seeds) != n_items:
         raise ValueError(f"seed has {len(seeds)} values for {n_items} items: give one int, or one per item.")
     for value in seeds:
