@@ -193,7 +193,7 @@ def test_misspelt_keywords_are_refused_with_the_nearest_name(model, theirs, keyw
 
 
 def test_bfloat16_model_gives_float32_audio(checkpoint):
-    """Audio of a bf16 model came out as bf16, which NumPy does not know: `.numpy()` and every writer of files failed."""
+    """Audio of a bf16 model came out as bf16, which NumPy does not know: `.numpy()` and every file writer failed."""
 
     def array(load) -> np.ndarray:
         model = load(checkpoint, dtype=torch.bfloat16)
@@ -288,8 +288,8 @@ def test_fine_stage_leaves_its_input_alone(model):
 
 @pytest.mark.xfail(reason="the three sub-models' generate lacks torch.no_grad()", raises=(RuntimeError, AssertionError))
 def test_sub_models_generate_without_gradients(model, theirs):
-    """`generate` of a sub-model needs no `torch.no_grad()` around it, in Transformers neither: nothing is recorded, and a
-    second window does not trip over the first one's graph."""
+    """`generate` of a sub-model needs no `torch.no_grad()` around it, in Transformers neither: nothing is recorded, and
+    a second window does not trip over the first one's graph."""
 
     def ids(model) -> torch.Tensor:
         configs = {
@@ -325,7 +325,7 @@ def test_long_text_in_a_batch_is_cut_with_a_warning(processors):
     long = "hello " * 300
     with pytest.warns(UserWarning, match="Text 0 has 300 tokens, but 256 are read: the last 44"):
         batch = ours([long, "a test"])
-    with pytest.warns(UserWarning):
+    with pytest.warns(UserWarning, match="Text 0 has 300 tokens"):
         assert ours(long)["input_ids"].shape == (1, 256)
     assert batch["input_ids"].shape == batch["attention_mask"].shape == (2, 256)
     assert batch["attention_mask"].sum(1).tolist() == [256, 2]
@@ -371,7 +371,7 @@ def test_documented_path_is_quiet(model, theirs, processors, records):
 
 
 def test_token_types_of_both(model, theirs):
-    """Not wrong: Transformers returns some ids as int32 and some as int64, here all are int64. Values and shapes agree."""
+    """Not wrong: Transformers returns some ids as int32 and some as int64, here all are int64. The values agree."""
 
     def stages(model) -> list[torch.Tensor]:
         if is_ours(model):
