@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from ..generation_configuration_bark import BarkGenerationConfig, BarkSemanticGenerationConfig, check_duration
+from ..generation_configuration_bark import BarkGenerationConfig, BarkSemanticGenerationConfig
+from ..generation_options import check_duration
 from ..voices import VoicePrompt, VoiceRules, voices_for_batch
 
 Entry = TypeVar("Entry")

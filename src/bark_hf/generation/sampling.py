@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from ..generation_configuration_bark import BarkStageGenerationConfig
+from ..generation_options import BarkStageGenerationConfig
 
 _MAX_SEED = 2**63 - 1
 _STAGE_NUMBERS = {"semantic": 1, "coarse": 2, "fine": 3}
