@@ -73,7 +73,6 @@ def until_eos(row: torch.Tensor) -> list[int]:
     return tokens[: tokens.index(EOS)] if EOS in tokens else tokens
 
 
-@torch.no_grad()
 def semantic_tokens(model: Any, n_items: int = 1, seed: int = 0, **options: Any) -> list[list[int]]:
     """The semantic stage alone, under exactly these options; torch's global seed governs both implementations."""
     torch.manual_seed(seed)
@@ -81,7 +80,6 @@ def semantic_tokens(model: Any, n_items: int = 1, seed: int = 0, **options: Any)
     return [until_eos(row) for row in model.semantic.generate(**text_batch(n_items), semantic_generation_config=config)]
 
 
-@torch.no_grad()
 def coarse_ids(model: Any, semantic: torch.Tensor, history_prompt: Any = None, **options: Any) -> torch.Tensor:
     """The coarse stage alone: [B, S] -> flattened ids [B, 2 * T]."""
     torch.manual_seed(0)
@@ -94,7 +92,6 @@ def coarse_ids(model: Any, semantic: torch.Tensor, history_prompt: Any = None, *
     )
 
 
-@torch.no_grad()
 def fine_codes(model: Any, coarse: torch.Tensor, call: dict[str, Any] | None = None, **options: Any) -> torch.Tensor:
     """The fine stage alone: flattened ids [B, 2 * T] -> codes [B, 8, T]."""
     torch.manual_seed(0)

@@ -420,8 +420,7 @@ def test_semantic_stage_follows_suno(model, n_voice):
         voice = VoicePrompt(rng.integers(0, 10_000, n_voice), fine[:2], fine)
     config = {"do_sample": False, "min_eos_p": None, "max_new_tokens": 12}
     ids = torch.tensor([[70, 71, 72]])
-    with torch.no_grad():
-        tokens = model.semantic.generate(ids, history_prompt=voice, semantic_generation_config=config)
+    tokens = model.semantic.generate(ids, history_prompt=voice, semantic_generation_config=config)
     assert tokens[0].tolist() == suno_semantic(model.semantic, [70, 71, 72], 12, voice)
 
 
@@ -516,8 +515,7 @@ def test_text_and_history_embeddings_are_summed(model):
 
     model.semantic.forward = spy
     try:
-        with torch.no_grad():
-            model.semantic.generate(**text_batch(), history_prompt=voice, max_new_tokens=1)
+        model.semantic.generate(**text_batch(), history_prompt=voice, max_new_tokens=1)
     finally:
         del model.semantic.forward
     assert torch.equal(seen[0][0], expected)
