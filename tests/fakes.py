@@ -262,7 +262,7 @@ def suno_semantic(network: Any, text_ids: Sequence[int], n_tokens: int, voice: A
     tokens: list[int] = []
     while len(tokens) < n_tokens:
         said = embed(torch.tensor([tokens], dtype=torch.long))
-        logits = network(inputs_embeds=torch.cat([embeds, said], dim=1)).logits[0, -1]
+        logits = network(inputs_embeds=torch.cat([embeds, said], dim=1), logits_to_keep=1).logits[0, -1]
         best = int(logits[:10_001].argmax())
         if best == EOS:
             break
@@ -293,7 +293,7 @@ def suno_coarse(
         seen = spoken[first:][:256].tolist()
         prompt = seen + [12_048] * (256 - len(seen)) + [12_050] + stream[-max_history:]
         for _ in range(min(window, n_steps - done)):
-            logits = network(input_ids=torch.tensor([prompt])).logits[0, -1]
+            logits = network(input_ids=torch.tensor([prompt]), logits_to_keep=1).logits[0, -1]
             start = 10_000 + 1_024 * (done % 2)
             best = start + int(logits[start : start + 1_024].argmax())
             prompt.append(best)

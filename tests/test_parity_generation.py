@@ -127,10 +127,10 @@ def test_no_hidden_top_k_in_the_coarse_stage(model, theirs):
 
     def kinds_drawn(model) -> int:
         with scripted(model.coarse_acoustics, lambda n: favour(COARSE_SIZE, slope)):
-            ids = coarse_ids(model, torch.arange(150)[None], do_sample=True, temperature=1.0)
+            ids = coarse_ids(model, torch.arange(100)[None], do_sample=True, temperature=1.0)
         return len(set(ids[0, ::2].tolist()))
 
-    assert kinds_drawn(model) > 90
+    assert kinds_drawn(model) > 80  # 106 are expected of 150 draws
     on_transformers(lambda: kinds_drawn(theirs) <= 50)
 
 
