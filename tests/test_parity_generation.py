@@ -95,13 +95,16 @@ def test_temperature_zero_is_greedy(model, theirs, stage, temperature):
     on_transformers(lambda: temperature is None or failure(lambda: theirs.generate(**text_batch(), **call)) is not None)
 
 
-def test_temperature_divides_the_logits(model):
-    """Suno's `softmax(logits / temp)`, by counting: at 0.7 a quarter to three quarters is what the logits say."""
-    ratio = 0.7 * math.log(3)
-    with scripted(model.semantic, lambda n: favour(SEMANTIC_SIZE, {7: ratio, 8: 0.0})):
-        (tokens,) = semantic_tokens(model, temperature=0.7)
-    assert len(tokens) == 768
-    assert tokens.count(7) / 768 == pytest.approx(0.75, abs=0.08)
+def test_temperature_divides_the_logits(model, theirs):
+    """Suno's `softmax(logits / temp)`, by counting: 0.595 becomes 0.75 at a temperature of 0.35."""
+
+    def share(model, n: int) -> float:
+        with scripted(model.semantic, lambda step: favour(SEMANTIC_SIZE, {7: 0.35 * math.log(3), 8: 0.0})):
+            (tokens,) = semantic_tokens(model, do_sample=True, temperature=0.35, max_new_tokens=n)
+        return tokens.count(7) / n
+
+    assert share(model, 768) == pytest.approx(0.75, abs=0.07)  # four standard deviations
+    on_transformers(lambda: share(theirs, 200) > 0.62)  # not wrong there
 
 
 # --- what may be drawn
