@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 import transformers
-from tiny import tiny_model
+from tiny import add_to_hub_cache, tiny_model
 from transformers import (
     AutoConfig,
     AutoModel,
@@ -175,17 +175,7 @@ def test_attention_implementation_reaches_every_network(checkpoint, reference, a
 
 
 def test_hub_cache_offline(checkpoint, reference, tmp_path):
-    """The layout that huggingface_hub leaves behind: snapshots of links into blobs."""
-    repository = tmp_path / "models--suno--bark-small"
-    snapshot, blobs = repository / "snapshots" / ("0" * 40), repository / "blobs"
-    blobs.mkdir(parents=True)
-    for number, file in enumerate(path for path in checkpoint.rglob("*") if path.is_file()):
-        shutil.copy(file, blobs / str(number))
-        link = snapshot / file.relative_to(checkpoint)
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(blobs / str(number))
-    (repository / "refs").mkdir()
-    (repository / "refs" / "main").write_text("0" * 40)
+    add_to_hub_cache(checkpoint, tmp_path, "suno/bark-small")
     model = AutoModel.from_pretrained("suno/bark-small", cache_dir=tmp_path, local_files_only=True)
     processor = AutoProcessor.from_pretrained("suno/bark-small", cache_dir=tmp_path, local_files_only=True)
     assert torch.equal(speak(model, processor), reference)

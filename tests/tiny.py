@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -74,3 +75,18 @@ def tiny_checkpoint(folder: Path, seed: int = 0) -> Path:
     processor.add_voice("de_speaker_1", tiny_voice(4.0, 1))
     processor.save_pretrained(folder)
     return folder
+
+
+def add_to_hub_cache(checkpoint: Path, cache: Path, repo_id: str) -> Path:
+    """Put a folder into a Hub cache as huggingface_hub leaves it: a snapshot of links into blobs."""
+    repository = cache / f"models--{repo_id.replace('/', '--')}"
+    snapshot, blobs = repository / "snapshots" / ("0" * 40), repository / "blobs"
+    blobs.mkdir(parents=True)
+    for number, file in enumerate(path for path in checkpoint.rglob("*") if path.is_file()):
+        shutil.copy(file, blobs / str(number))
+        link = snapshot / file.relative_to(checkpoint)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(blobs / str(number))
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("0" * 40)
+    return snapshot
