@@ -6,7 +6,6 @@ Knows formats, clipping and file systems; knows no model and no tensor.
 from __future__ import annotations
 
 import io
-import os
 import tempfile
 import uuid
 from pathlib import Path
@@ -72,11 +71,21 @@ def encode(audio: np.ndarray, sampling_rate: int, suffix: str = ".wav") -> bytes
         suffix: a key of `FORMATS`.
     """
     kind, subtype = FORMATS[suffix]
+    audio = to_int16(audio) if subtype == "PCM_16" else audio
     buffer = io.BytesIO()
     with soundfile.SoundFile(buffer, "w", sampling_rate, channels=1, format=kind, subtype=subtype) as file:
         for start in range(0, audio.shape[0], _BLOCK):
             file.write(audio[start : start + _BLOCK])
     return buffer.getvalue()
+
+
+def to_int16(audio: np.ndarray) -> np.ndarray:
+    """The nearest 16-bit samples, 1.0 being 32,768; libsndfile rounds down, which adds a constant.
+
+    Args:
+        audio: float [samples], -1..1.
+    """
+    return np.rint(audio * 32768.0).clip(-32768, 32767).astype(np.int16)
 
 
 def check_target(path: Path) -> None:
@@ -91,7 +100,7 @@ def check_target(path: Path) -> None:
     if path.exists() and not path.is_file():
         raise OSError(f"{path} is not an ordinary file; only files are replaced; choose another name")
     if not folder.is_dir():
-        raise FileNotFoundError(f"the folder {folder} of {path.name} does not exist; it is not created; create it first")
+        raise FileNotFoundError(f"the folder {folder} of {path.name} does not exist; create it first")
     try:
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
@@ -110,11 +119,11 @@ def write_file(path: Path, content: bytes) -> None:
     temporary = target.with_name(f".{uuid.uuid4().hex}.tmp")
     try:
         temporary.write_bytes(content)
-        os.replace(temporary, target)
+        temporary.replace(target)
     except OSError as error:
         raise OSError(f"{path} can't be written ({error.strerror}); nothing was left behind; make room") from error
     finally:
         temporary.unlink(missing_ok=True)
 
 
-__all__ = ["FORMATS", "Clipping", "check_target", "clip", "encode", "sound_suffix", "write_file"]
+__all__ = ["FORMATS", "Clipping", "check_target", "clip", "encode", "sound_suffix", "to_int16", "write_file"]

@@ -1,0 +1,357 @@
+"""`bark-hf say`: one text -> one sound file, and what it took.
+
+Knows the command's options and the order of the work: everything that can be refused is refused before the model is
+loaded.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .common import (
+    DEFAULT_MODEL,
+    CliError,
+    JsonOption,
+    ModelOption,
+    UsageError,
+    only_our_words,
+    print_json,
+    say_warning,
+)
+from .loading import (
+    Attention,
+    Dtype,
+    check_device,
+    check_model,
+    import_networks,
+    load_model,
+    load_processor,
+    load_voice,
+)
+from .stages import StageClock, is_shown
+from .summary import Statistics
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..generation.output import BarkOutput
+
+MAX_TEXT_BYTES = 1_000_000
+STDIO = "-"
+_SAMPLING = ("temperature", "top_k", "top_p")  # keywords of `generate` that mean drawing, with or without a stage
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where the results go.
+
+    Attributes:
+        sound: the sound file, or "-" for standard output.
+        voice: the file for the voice, or None.
+    """
+
+    sound: Path
+    voice: Path | None
+
+    @property
+    def is_stdout(self) -> bool:
+        """Whether the sound goes to standard output."""
+        return str(self.sound) == STDIO
+
+    def check(self, as_json: bool) -> None:
+        """Refuse what can't be written.
+
+        Raises:
+            UsageError: for an ending that is no format, or two results on standard output.
+            OSError: for a place where no file can be.
+        """
+        from ..audio import check_target, sound_suffix
+
+        if self.voice is not None and self.voice.suffix != ".npz":
+            raise UsageError(f"--save-voice {self.voice} must end in .npz; name it {self.voice.stem or 'voice'}.npz")
+        if self.is_stdout:
+            self._check_stdout(as_json)
+        else:
+            try:
+                sound_suffix(self.sound)
+            except ValueError as error:
+                raise UsageError(f"--output {error}") from error
+            check_target(self.sound)
+        if self.voice is not None:
+            check_target(self.voice)
+
+    def _check_stdout(self, as_json: bool) -> None:
+        if as_json:
+            raise UsageError("--output - and --json both use standard output; it takes one; give a file to --output")
+        if sys.stdout.isatty():
+            raise UsageError("--output - is a WAV on a terminal; it needs a pipe or a file; add | aplay or > f.wav")
+
+    def write_sound(self, audio: np.ndarray, sampling_rate: int) -> None:
+        """Write the sound file, or a WAV to standard output."""
+        from ..audio import encode, sound_suffix, write_file
+
+        if self.is_stdout:
+            sys.stdout.buffer.write(encode(audio, sampling_rate))
+            sys.stdout.buffer.flush()
+        else:
+            write_file(self.sound, encode(audio, sampling_rate, sound_suffix(self.sound)))
+
+    def write_voice(self, output: BarkOutput) -> None:
+        """Write the voice file, if one is wanted.
+
+        Raises:
+            CliError: if the sound is too short to be a voice.
+        """
+        if self.voice is None:
+            return
+        try:
+            output.voice(0).save(self.voice)
+        except ValueError as error:
+            raise CliError(
+                f"the voice was not saved, only the sound: {error} Give a longer text, or another --seed"
+            ) from error
+
+
+def read_text(text: str | None, file: Path | None) -> str:
+    """The text from the one source that is given.
+
+    Raises:
+        UsageError: for no source or two, or an empty TEXT.
+        CliError: for a file or standard input without readable text.
+    """
+    if (text is None) == (file is None):
+        given = "neither" if text is None else "both"
+        raise UsageError(f"{given} TEXT and --file given; one text is spoken; give TEXT, - (standard input) or --file")
+    if file is not None:
+        return _decoded(_file_bytes(file), f"--file {file}")
+    if text == STDIO:
+        return _decoded(sys.stdin.buffer.read(MAX_TEXT_BYTES + 1), "standard input")
+    if not str(text).strip():
+        raise UsageError("TEXT is empty; there is nothing to say; give some words")
+    return str(text)
+
+
+def _file_bytes(file: Path) -> bytes:
+    if file.is_dir():
+        raise CliError(f"--file {file} is a folder; it must be a text file; name a file in it")
+    try:
+        with file.open("rb") as opened:
+            return opened.read(MAX_TEXT_BYTES + 1)
+    except OSError as error:
+        raise CliError(f"--file {file} can't be read ({error.strerror}); check the path") from error
+
+
+def _decoded(content: bytes, source: str) -> str:
+    if len(content) > MAX_TEXT_BYTES:
+        raise CliError(f"{source} has more than {MAX_TEXT_BYTES:,} bytes; Bark reads 256 tokens; split the text")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CliError(
+            f"{source} is not UTF-8 text ({error.reason} at byte {error.start}); convert it to UTF-8"
+        ) from error
+    if "\0" in text:
+        raise CliError(f"{source} is not text (it has zero bytes); it must be UTF-8 text; give another file")
+    if not text.strip():
+        raise CliError(f"{source} is empty; there is nothing to say; give some words")
+    return text.strip()
+
+
+def generation_keywords(given: dict[str, Any], greedy: bool) -> dict[str, Any]:
+    """Keywords of `BarkModel.generate`, each checked.
+
+    Args:
+        given: keyword -> value, None where the option was not given.
+        greedy: whether --greedy was given.
+
+    Raises:
+        UsageError: for a value outside its limits, or an option that --greedy would make idle.
+    """
+    keywords = {name: value for name, value in given.items() if value is not None}
+    drawing = [name for name in keywords if name == "seed" or name.endswith(_SAMPLING)]
+    if greedy and drawing:
+        raise UsageError(f"--greedy and {_option(drawing[0])} exclude each other; --greedy draws nothing; drop one")
+    for name, value in keywords.items():
+        _check_keyword(name, value)
+    switches = {name.replace(end, "do_sample"): True for name in keywords for end in _SAMPLING if name.endswith(end)}
+    return keywords | ({"do_sample": False} if greedy else switches)
+
+
+def _check_keyword(name: str, value: Any) -> None:
+    from ..generation.sampling import item_seeds
+    from ..generation_configuration_bark import BarkGenerationConfig
+
+    try:
+        if name == "seed":
+            item_seeds(value, 1)
+        else:
+            BarkGenerationConfig().with_keywords(**{name: value})
+    except ValueError as error:
+        raise UsageError(f"{_option(name)}: {error}") from error
+
+
+def _option(keyword: str) -> str:
+    return "--" + keyword.removesuffix("_s").replace("_", "-")
+
+
+def say(
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Sound file: .wav, .flac or .ogg; - is a WAV on standard output."
+        ),
+    ],
+    text: Annotated[
+        str | None,
+        typer.Argument(metavar="TEXT", help="What to say, in quotes; - reads standard input.", show_default=False),
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", metavar="FILE", help="Read the text from a UTF-8 file.")
+    ] = None,
+    model: ModelOption = DEFAULT_MODEL,
+    voice: Annotated[
+        str | None,
+        typer.Option("--voice", "-v", metavar="VOICE", help="Preset (see bark-hf voices) or .npz file."),
+    ] = None,
+    save_voice: Annotated[
+        Path | None, typer.Option("--save-voice", metavar="FILE", help="Save the voice that spoke as .npz file.")
+    ] = None,
+    as_json: JsonOption = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars and no summary.")] = False,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same sound. Default: another one each time.")] = None,
+    max_duration: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Stop after so many seconds of sound.")
+    ] = None,
+    temperature: Annotated[
+        float | None, typer.Option(help="Of all stages; 0 is greedy. Default: the checkpoint's, or 0.7 / 0.7 / 0.5.")
+    ] = None,
+    semantic_temperature: Annotated[float | None, typer.Option(help="Of the semantic stage; wins.")] = None,
+    coarse_temperature: Annotated[float | None, typer.Option(help="Of the coarse stage; wins.")] = None,
+    fine_temperature: Annotated[float | None, typer.Option(help="Of the fine stage; wins.")] = None,
+    top_k: Annotated[int | None, typer.Option(help="Draw among the k most probable tokens; 0 is off.")] = None,
+    top_p: Annotated[
+        float | None, typer.Option(help="Draw among the tokens that make up this probability; 1 is off.")
+    ] = None,
+    min_eos_p: Annotated[
+        float | None, typer.Option(help="Stop when the end has this probability. Default: the checkpoint's, or 0.2.")
+    ] = None,
+    greedy: Annotated[bool, typer.Option("--greedy", help="Always take the most probable token.")] = False,
+    device: Annotated[
+        str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:N, mps or xpu; auto takes the fastest.")
+    ] = "auto",
+    dtype: Annotated[Dtype | None, typer.Option(help="Number format. Default: the checkpoint's.")] = None,
+    attn_implementation: Annotated[
+        Attention | None, typer.Option(help="How attention is computed. Default: sdpa.")
+    ] = None,
+) -> None:
+    """Say a text: write a sound file and print what it took."""
+    spoken = read_text(text, file)
+    options = {
+        "seed": seed,
+        "max_duration_s": max_duration,
+        "temperature": temperature,
+        "semantic_temperature": semantic_temperature,
+        "coarse_temperature": coarse_temperature,
+        "fine_temperature": fine_temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+        "min_eos_p": min_eos_p,
+    }
+    keywords = generation_keywords(options, greedy)
+    destination = Destination(output, save_voice)
+    destination.check(as_json)
+    with only_our_words():
+        statistics = speak(
+            spoken,
+            destination,
+            keywords,
+            model=model,
+            voice=voice,
+            device=device,
+            dtype=dtype,
+            attention=attn_implementation,
+            show=is_shown() and not quiet,
+        )
+    if as_json:
+        print_json(statistics.to_dict())
+    elif not quiet:
+        print(statistics, file=sys.stderr if destination.is_stdout else sys.stdout)
+
+
+def speak(
+    text: str,
+    destination: Destination,
+    keywords: dict[str, Any],
+    *,
+    model: str,
+    voice: str | None,
+    device: str,
+    dtype: Dtype | None,
+    attention: Attention | None,
+    show: bool,
+) -> Statistics:
+    """Load, generate, write.
+
+    Args:
+        text: what to say.
+        destination: where to, already checked.
+        keywords: of `BarkModel.generate`.
+        model, voice, device, dtype, attention: as the user gave them.
+        show: whether to show progress.
+    """
+    device = check_device(device)
+    source = check_model(model)
+    import_networks()
+    started = time.perf_counter()
+    processor = load_processor(source)
+    prompt = load_voice(processor, voice, model)
+    inputs = processor(text, voice_preset=prompt)
+    network = load_model(source, device, dtype, attention)
+    load_seconds = time.perf_counter() - started
+
+    with StageClock(show) as clock:
+        result = network.generate(**inputs, **keywords, progress=clock, return_dict_in_generate=True)
+        audio = result.waveform(0).cpu().numpy()
+        clock.close()
+    audio = _audible(audio)
+    destination.write_sound(audio, result.sampling_rate)
+    destination.write_voice(result)
+    return Statistics.of(
+        result,
+        network,
+        clock.seconds,
+        load_seconds=load_seconds,
+        text=text,
+        model=model,
+        voice=voice,
+        output=str(destination.sound),
+        save_voice=None if destination.voice is None else str(destination.voice),
+    )
+
+
+def _audible(audio: np.ndarray) -> np.ndarray:
+    """The samples in -1..1.
+
+    Raises:
+        CliError: if there are none.
+    """
+    from ..audio import clip
+
+    if not audio.size:
+        raise CliError(
+            "the model ended at once, so there is no sound; no file was written; try another --seed, a longer text or "
+            "a --min-eos-p nearer to 1"
+        )
+    audio, clipping = clip(audio)
+    if clipping.samples:
+        say_warning(
+            f"{clipping.samples} of {audio.size} samples were beyond -1..1, up to {clipping.peak:.2f} "
+            f"({clipping.samples / audio.size:.2%}); they were clipped"
+        )
+    return audio
