@@ -14,8 +14,9 @@ atexit.register(shutil.rmtree, os.environ["HF_HUB_CACHE"], ignore_errors=True)
 
 import pytest
 import torch
-from bark_hf import BarkGenerationConfig
 from tiny import add_to_hub_cache, tiny_checkpoint, tiny_model
+
+from bark_hf import BarkGenerationConfig
 
 torch.set_num_threads(1)  # tiny tensors gain nothing from more, and parallel test workers fight over cores
 

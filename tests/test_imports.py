@@ -14,9 +14,9 @@ ROOT = Path(bark_hf.__file__).parent
 LAYERS = [
     {"tokens", "devices", "files", "languages"},
     {"configuration_bark", "generation_options", "generation_stage_configs", "generation_configuration_bark"},
-    {"networks", "codec", "voices", "voice_files", "generation"},
+    {"networks", "codec", "voices", "voice_files", "voice_rules", "generation"},
     {"submodel_generation"},
-    {"modeling_bark", "checkpoint_files", "voice_library"},
+    {"modeling_bark", "checkpoint_files", "voice_library", "text_inputs"},
     {"processing_bark", "longform", "acceleration", "training", "suno", "audio"},
     {"registration", "conversion"},
     {"__init__"},

@@ -21,8 +21,11 @@ from transformers.models.bark.processing_bark import BarkProcessor as Transforme
 from transformers.pipelines.base import Pipeline, pad_collate_fn
 from voice_fixtures import VOCABULARY, arrays, hub_checkpoint, suno_voices, tokenizer_json, write_checkpoint
 
-from bark_hf import processing_bark
-from bark_hf.processing_bark import BarkProcessor, CheckpointFiles, VoiceLibrary
+from bark_hf import checkpoint_files, voice_library
+from bark_hf.checkpoint_files import CheckpointFiles
+from bark_hf.processing_bark import BarkProcessor
+from bark_hf.text_inputs import normalized_texts
+from bark_hf.voice_library import VoiceLibrary
 from bark_hf.voices import VoicePrompt, VoiceRules
 
 PRESETS = ["v2/en_speaker_6", "announcer"]
@@ -97,7 +100,7 @@ def test_ids_are_those_of_transformers_own_processor(folder, processor):
 def test_white_space_is_collapsed_as_suno_does_for_every_character(processor):
     """Suno's `re.sub(r"\\s+", " ", text).strip()` over all of Unicode."""
     text = "".join(f"a{chr(code)}" for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000)
-    assert processing_bark._normalized_texts(text) == [re.sub(r"\s+", " ", text).strip()]
+    assert normalized_texts(text) == [re.sub(r"\s+", " ", text).strip()]
 
 
 @pytest.mark.parametrize(
@@ -254,10 +257,10 @@ class _AnyPipeline(Pipeline):
 
 def test_files_are_read_once_until_they_change(folder, tmp_path, monkeypatch):
     reads = []
-    for name in ("read_npy", "cached_file"):
-        original = getattr(processing_bark, name)
+    for module, name in ((voice_library, "read_npy"), (checkpoint_files, "cached_file")):
+        original = getattr(module, name)
         monkeypatch.setattr(
-            processing_bark, name, lambda *args, _original=original, **kw: reads.append(args) or _original(*args, **kw)
+            module, name, lambda *args, _original=original, **kw: reads.append(args) or _original(*args, **kw)
         )
     processor = BarkProcessor.from_pretrained(folder)
     assert not any("speaker_embeddings/" in str(args) for args in reads)  # nothing is loaded before it is used
@@ -276,7 +279,7 @@ def test_files_are_read_once_until_they_change(folder, tmp_path, monkeypatch):
 
 
 def test_the_cache_is_bounded(monkeypatch):
-    monkeypatch.setattr(processing_bark, "_CACHED_VOICES", 3)
+    monkeypatch.setattr(voice_library, "_CACHED_VOICES", 3)
     library = VoiceLibrary({str(n): arrays(seed=n) for n in range(9)})
     for name in library.names:
         library.load(name)

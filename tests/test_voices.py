@@ -16,7 +16,7 @@ from transformers import BatchEncoding
 from transformers.feature_extraction_utils import BatchFeature
 from voice_fixtures import arrays, suno_voices
 
-from bark_hf import voices as voices_module
+from bark_hf import voice_files
 from bark_hf.voices import (
     SUNO_PRESETS,
     SUPPORTED_LANGUAGES,
@@ -291,7 +291,7 @@ BAD_FILES = {
 
 @pytest.mark.parametrize(("write", "message"), BAD_FILES.values(), ids=BAD_FILES)
 def test_bad_files_are_refused(tmp_path, monkeypatch, write, message):
-    monkeypatch.setattr(voices_module, "MAX_PROMPT_BYTES", 1024**2)
+    monkeypatch.setattr(voice_files, "MAX_PROMPT_BYTES", 1024**2)
     write(tmp_path / "bad.npz")
     with pytest.raises(ValueError, match=message):
         VoicePrompt.load(tmp_path / "bad.npz")
