@@ -12,6 +12,7 @@ import torch
 from fakes import (
     SEMANTIC_SIZE,
     failure,
+    flattened,
     on_transformers,
     recorded,
     scripted,
@@ -227,6 +228,20 @@ def test_seed_given_in_the_output_repeats_the_item(model):
     alone = generate(model, **{name: value[1:] for name, value in inputs.items()}, **options, seed=first.seeds[1])
     assert_same(first, 1, alone)
     assert not torch.equal(first.semantic_tokens, generate(model, **inputs, **options).semantic_tokens)
+
+
+def test_seed_reaches_every_stage(model):
+    """Three equal items with the seeds 1, 2, 1: in each stage alone, the first equals the third and not the second."""
+    sampled = {"do_sample": True, "temperature": 1.0, "seed": [1, 2, 1]}
+    ids = {name: value.repeat(3, 1) for name, value in text_batch().items()}
+    results = [
+        model.semantic.generate(**ids, **sampled, max_new_tokens=4),
+        model.coarse_acoustics.generate(torch.arange(5).repeat(3, 1), **sampled),
+        model.fine_acoustics.generate(flattened(5).repeat(3, 1), **sampled),
+    ]
+    for first, second, third in results:
+        assert torch.equal(first, third)
+        assert not torch.equal(first, second)
 
 
 @pytest.mark.parametrize("seed", [50, [50, 300]])
