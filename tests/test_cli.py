@@ -304,12 +304,7 @@ BAD = {  # name -> arguments, standard input, exit code, parts of the message
     "unquoted text": (("hello", "world", "-o", "out.wav"), None, 2, ["world"]),
     "missing model": ((*HELLO, "-m", "./nope"), None, 1, ["./nope", "does not exist", "suno/bark-small"]),
     "empty model": ((*HELLO, "-m", ""), None, 1, ["--model ''", "does not exist"]),
-    "absent on the Hub": (
-        (*HELLO, "-m", "suno/bark-small"),
-        None,
-        1,
-        ["HF_HUB_OFFLINE", "hf download suno/bark"],
-    ),
+    "absent on the Hub": ((*HELLO, "-m", "suno/x"), None, 1, ["HF_HUB_OFFLINE", "hf download suno/x"]),
     "file as model": ((*HELLO, "-m", "blank.txt"), None, 1, ["is a file"]),
     "no config": ((*HELLO, "-m", "empty_folder"), None, 1, ["has no config.json"]),
     "Suno's files": ((*HELLO, "-m", "suno"), None, 1, ["has no config.json", "bark-hf convert"]),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,6 +23,7 @@ from .common import (
     print_json,
     say_warning,
 )
+from .destination import Destination
 from .loading import (
     Attention,
     Dtype,
@@ -36,131 +36,12 @@ from .loading import (
 )
 from .stages import StageClock, is_shown
 from .summary import Statistics
+from .text_source import read_text
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..generation.output import BarkOutput
-
-MAX_TEXT_BYTES = 1_000_000
-STDIO = "-"
 _SAMPLING = ("temperature", "top_k", "top_p")  # keywords of `generate` that mean drawing, with or without a stage
-
-
-@dataclass(frozen=True)
-class Destination:
-    """Where the results go.
-
-    Attributes:
-        sound: the sound file, or "-" for standard output.
-        voice: the file for the voice, or None.
-    """
-
-    sound: Path
-    voice: Path | None
-
-    @property
-    def is_stdout(self) -> bool:
-        """Whether the sound goes to standard output."""
-        return str(self.sound) == STDIO
-
-    def check(self, as_json: bool) -> None:
-        """Refuse what can't be written.
-
-        Raises:
-            UsageError: for an ending that is no format, or two results on standard output.
-            OSError: for a place where no file can be.
-        """
-        from ..audio import check_target, sound_suffix
-
-        if self.voice is not None and self.voice.suffix != ".npz":
-            raise UsageError(f"--save-voice {self.voice} must end in .npz; name it {self.voice.stem or 'voice'}.npz")
-        if self.is_stdout:
-            self._check_stdout(as_json)
-        else:
-            try:
-                sound_suffix(self.sound)
-            except ValueError as error:
-                raise UsageError(f"--output {error}") from error
-            check_target(self.sound)
-        if self.voice is not None:
-            check_target(self.voice)
-
-    def _check_stdout(self, as_json: bool) -> None:
-        if as_json:
-            raise UsageError("--output - and --json both use standard output; it takes one; give a file to --output")
-        if sys.stdout.isatty():
-            raise UsageError("--output - is a WAV on a terminal; it needs a pipe or a file; add | aplay or > f.wav")
-
-    def write_sound(self, audio: np.ndarray, sampling_rate: int) -> None:
-        """Write the sound file, or a WAV to standard output."""
-        from ..audio import encode, sound_suffix, write_file
-
-        if self.is_stdout:
-            sys.stdout.buffer.write(encode(audio, sampling_rate))
-            sys.stdout.buffer.flush()
-        else:
-            write_file(self.sound, encode(audio, sampling_rate, sound_suffix(self.sound)))
-
-    def write_voice(self, output: BarkOutput) -> None:
-        """Write the voice file, if one is wanted.
-
-        Raises:
-            CliError: if the sound is too short to be a voice.
-        """
-        if self.voice is None:
-            return
-        try:
-            output.voice(0).save(self.voice)
-        except ValueError as error:
-            raise CliError(
-                f"the voice was not saved, only the sound: {error} Give a longer text, or another --seed"
-            ) from error
-
-
-def read_text(text: str | None, file: Path | None) -> str:
-    """The text from the one source that is given.
-
-    Raises:
-        UsageError: for no source or two, or an empty TEXT.
-        CliError: for a file or standard input without readable text.
-    """
-    if (text is None) == (file is None):
-        given = "neither" if text is None else "both"
-        raise UsageError(f"{given} TEXT and --file given; one text is spoken; give TEXT, - (standard input) or --file")
-    if file is not None:
-        return _decoded(_file_bytes(file), f"--file {file}")
-    if text == STDIO:
-        return _decoded(sys.stdin.buffer.read(MAX_TEXT_BYTES + 1), "standard input")
-    if not str(text).strip():
-        raise UsageError("TEXT is empty; there is nothing to say; give some words")
-    return str(text)
-
-
-def _file_bytes(file: Path) -> bytes:
-    if file.is_dir():
-        raise CliError(f"--file {file} is a folder; it must be a text file; name a file in it")
-    try:
-        with file.open("rb") as opened:
-            return opened.read(MAX_TEXT_BYTES + 1)
-    except OSError as error:
-        raise CliError(f"--file {file} can't be read ({error.strerror}); check the path") from error
-
-
-def _decoded(content: bytes, source: str) -> str:
-    if len(content) > MAX_TEXT_BYTES:
-        raise CliError(f"{source} has more than {MAX_TEXT_BYTES:,} bytes; Bark reads 256 tokens; split the text")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise CliError(
-            f"{source} is not UTF-8 text ({error.reason} at byte {error.start}); convert it to UTF-8"
-        ) from error
-    if "\0" in text:
-        raise CliError(f"{source} is not text (it has zero bytes); it must be UTF-8 text; give another file")
-    if not text.strip():
-        raise CliError(f"{source} is empty; there is nothing to say; give some words")
-    return text.strip()
 
 
 def generation_keywords(given: dict[str, Any], greedy: bool) -> dict[str, Any]:
