@@ -1,169 +1,22 @@
 """Voices: the history prompts that make Bark go on speaking as someone spoke before.
 
-Knows what a voice consists of, Suno's rules for it, and how it is stored: one `.npz` file, or three `.npy` files as on
-the Hub. Must not know tokenizers, the Hub, checkpoints' voice lists (those are in `processing_bark`) or networks.
+Knows what a voice consists of and every form it may be given in. Must not know file formats (those are in
+`voice_files`), numbers and shapes (`voice_rules`), checkpoints' voice lists (`voice_library`), tokenizers or networks.
 """
 
 from __future__ import annotations
 
-import difflib
 import os
-import uuid
-import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import torch
 
-from . import tokens
-
-PROMPT_NAMES = ("semantic_prompt", "coarse_prompt", "fine_prompt")
-MAX_PROMPT_BYTES = 64 * 1024**2  # one stored array; three hours of fine codes as int64 are 52 MB
-_NPY_SUFFIX = "_semantic_prompt.npy"  # what the first of a voice's three `.npy` files ends in
-
-
-class Language(NamedTuple):
-    """A language that Bark speaks, and the code that starts the names of its presets."""
-
-    name: str
-    code: str
-
-
-SUPPORTED_LANGUAGES = (
-    Language("English", "en"),
-    Language("German", "de"),
-    Language("Spanish", "es"),
-    Language("French", "fr"),
-    Language("Hindi", "hi"),
-    Language("Italian", "it"),
-    Language("Japanese", "ja"),
-    Language("Korean", "ko"),
-    Language("Polish", "pl"),
-    Language("Portuguese", "pt"),
-    Language("Russian", "ru"),
-    Language("Turkish", "tr"),
-    Language("Chinese", "zh"),
-)
-
-# The 271 voices that Suno published: ten per language in two generations, ten without a language, and an announcer.
-SUNO_PRESETS = (
-    "announcer",
-    *(f"speaker_{n}" for n in range(10)),
-    *(
-        f"{version}{lang.code}_speaker_{n}"
-        for version in ("", "v2/")
-        for lang in SUPPORTED_LANGUAGES
-        for n in range(10)
-    ),
-)
-
-
-class VoiceRules(NamedTuple):
-    """The numbers that a voice must fit; the defaults are Bark's, a checkpoint's generation config may have others.
-
-    Attributes:
-        semantic_vocab_size: semantic tokens are 0..semantic_vocab_size-1.
-        codebook_size: codes are 0..codebook_size-1.
-        n_coarse_codebooks, n_fine_codebooks: rows of the coarse and of the fine prompt.
-        semantic_rate_hz, coarse_rate_hz: semantic tokens and code frames per second.
-    """
-
-    semantic_vocab_size: int = tokens.SEMANTIC_VOCAB_SIZE
-    codebook_size: int = tokens.CODEBOOK_SIZE
-    n_coarse_codebooks: int = tokens.N_COARSE_CODEBOOKS
-    n_fine_codebooks: int = tokens.N_FINE_CODEBOOKS
-    semantic_rate_hz: float = tokens.SEMANTIC_RATE_HZ
-    coarse_rate_hz: float = tokens.COARSE_RATE_HZ
-
-    @property
-    def frames_per_token(self) -> float:
-        """Code frames per semantic token (75 / 49.9 = 1.503)."""
-        return self.coarse_rate_hz / self.semantic_rate_hz
-
-    @classmethod
-    def from_generation_config(cls, config: Mapping[str, Any]) -> VoiceRules:
-        """The rules of a checkpoint; what its generation config leaves out is Bark's.
-
-        Args:
-            config: a `generation_config.json` as a dictionary, nested by stage as on the Hub.
-
-        Raises:
-            ValueError: for a number that is not positive, or not a number.
-        """
-        sections = {
-            "semantic_config": ("semantic_vocab_size", "semantic_rate_hz"),
-            "coarse_acoustics_config": ("n_coarse_codebooks", "coarse_rate_hz"),
-            "fine_acoustics_config": ("n_fine_codebooks",),
-        }
-        found = {"codebook_size": config["codebook_size"]} if "codebook_size" in config else {}
-        for section, names in sections.items():
-            values = config.get(section) or {}
-            found.update({name: values[name] for name in names if name in values})
-        for name, value in found.items():
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
-                raise ValueError(f"{name}={value!r} in the generation config must be a positive number.")
-        return cls(**found)
-
-    def check(self, semantic: np.ndarray, coarse: np.ndarray, fine: np.ndarray) -> None:
-        """Refuse what Suno's generation code refuses: shapes, ranges, and lengths that do not belong together.
-
-        The fine prompt's length and its first rows need not equal the coarse prompt: Suno does not ask for it.
-
-        Args:
-            semantic: integers [S]. coarse: integers [n_coarse_codebooks, T]. fine: integers [n_fine_codebooks, T'].
-
-        Raises:
-            ValueError: naming the prompt, the value and the limit.
-        """
-        _check_ids("semantic_prompt", semantic, None, self.semantic_vocab_size)
-        _check_ids("coarse_prompt", coarse, self.n_coarse_codebooks, self.codebook_size)
-        _check_ids("fine_prompt", fine, self.n_fine_codebooks, self.codebook_size)
-        n_tokens, n_frames = semantic.shape[0], coarse.shape[1]
-        if round(n_frames / n_tokens, 1) != round(self.frames_per_token, 1):
-            raise ValueError(
-                f"coarse_prompt has {n_frames} frames for the {n_tokens} tokens of semantic_prompt: "
-                f"{n_frames / n_tokens:.2f} per token, but Bark needs {self.coarse_rate_hz:g} / "
-                f"{self.semantic_rate_hz:g} = {self.frames_per_token:.2f} to one decimal, so about "
-                f"{round(n_tokens * self.frames_per_token)} frames. Cut both to the same piece of sound."
-            )
-
-
-BARK_RULES = VoiceRules()
-
-
-def _check_ids(label: str, array: np.ndarray, n_rows: int | None, size: int) -> None:
-    """One prompt's shape ([S] for `n_rows` None, else [n_rows, T]) and its range 0..size-1."""
-    shape = "[S]" if n_rows is None else f"[{n_rows}, T]"
-    wrong = array.ndim != 1 if n_rows is None else array.ndim != 2 or array.shape[0] != n_rows
-    if wrong:
-        raise ValueError(f"{label} has shape {list(array.shape)}, but Bark needs {shape}: give one voice, unbatched.")
-    if array.shape[-1] == 0:
-        raise ValueError(f"{label} is empty, but Bark needs {shape} with at least 1 entry. Use None for no voice.")
-    low, high = int(array.min()), int(array.max())
-    if low < 0 or high >= size:
-        raise ValueError(
-            f"{label} holds values {low}..{high}, but Bark needs 0..{size - 1}: give plain tokens or codes, without "
-            "offsets, padding or end marks."
-        )
-
-
-def _integer_array(label: str, value: Any) -> np.ndarray:
-    """A NumPy array or tensor of any integer type and device as a NumPy array, not copied where it need not be."""
-    if isinstance(value, torch.Tensor):
-        kind = str(value.dtype)
-        is_integer = not (value.is_floating_point() or value.is_complex() or value.dtype is torch.bool)
-        value = value.detach().cpu().numpy() if is_integer else value
-    elif isinstance(value, np.ndarray):
-        kind, is_integer = str(value.dtype), value.dtype.kind in "iu"
-    else:
-        raise TypeError(f"{label} is a {type(value).__name__}, but must be a NumPy array or a torch tensor.")
-    if not is_integer:
-        raise ValueError(f"{label} is of type {kind}, but must be of an integer type: these are token and code ids.")
-    return value
+from .languages import SUNO_PRESETS, SUPPORTED_LANGUAGES, Language, near_presets
+from .voice_files import PROMPT_NAMES, read_voice, write_npz
+from .voice_rules import BARK_RULES, VoiceRules, integer_array
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -202,7 +55,7 @@ class VoicePrompt:
     rules: VoiceRules = field(default=BARK_RULES, kw_only=True)
 
     def __post_init__(self) -> None:
-        arrays = {name: _integer_array(name, getattr(self, name)) for name in PROMPT_NAMES}
+        arrays = {name: integer_array(name, getattr(self, name)) for name in PROMPT_NAMES}
         self.rules.check(*arrays.values())
         for name, array in arrays.items():
             object.__setattr__(self, name, np.array(array, dtype=np.int64, order="C"))
@@ -233,18 +86,7 @@ class VoicePrompt:
             ValueError: if the path does not end in `.npz`.
             FileNotFoundError: if the folder does not exist.
         """
-        path = Path(path)
-        if path.suffix != ".npz":
-            raise ValueError(f"A voice is saved as .npz, but the path is {path}: use {path.name}.npz.")
-        if not path.parent.is_dir():
-            raise FileNotFoundError(f"The folder {path.parent} for {path.name} does not exist: create it first.")
-        with _replacing(path) as file:
-            np.savez(
-                file,
-                semantic_prompt=self.semantic_prompt,
-                coarse_prompt=self.coarse_prompt,
-                fine_prompt=self.fine_prompt,
-            )
+        write_npz(Path(path), self.to_dict())
 
     @classmethod
     def load(
@@ -262,13 +104,7 @@ class VoicePrompt:
             FileNotFoundError: if there is nothing at `path`, or one of three `.npy` files is missing.
             ValueError: if the content is unreadable or not a valid voice; the message names the file.
         """
-        path = Path(path)
-        if path.suffix == ".npz":
-            stem, arrays = path.stem, _read_npz(path)
-        else:
-            prefix = _npy_prefix(path)
-            stem = prefix.name
-            arrays = {part: read_npy(prefix.with_name(f"{stem}_{part}.npy")) for part in PROMPT_NAMES}
+        stem, arrays = read_voice(Path(path))
         try:
             return cls(**arrays, name=name or stem, rules=rules)
         except ValueError as error:
@@ -360,109 +196,6 @@ def voices_for_batch(
     return [resolve(entry) for entry in entries]
 
 
-def near_presets(name: str, available: Sequence[str], limit: int = 3) -> list[str]:
-    """Preset names that somebody who wrote `name` may have meant, best first.
-
-    Args:
-        name: what was written; a language's name finds that language's presets.
-        available: the names to choose from.
-        limit: return at most this many.
-    """
-    codes = [language.code for language in SUPPORTED_LANGUAGES if language.name.lower() in name.lower()]
-    of_language = [
-        preset for preset in available for code in codes if preset.removeprefix("v2/").startswith(f"{code}_")
-    ]
-    folded = {preset.lower(): preset for preset in available}
-    similar = difflib.get_close_matches(name.lower(), list(folded), n=limit, cutoff=0.6)
-    return list(dict.fromkeys([*(folded[match] for match in similar), *of_language]))[:limit]
-
-
-def read_npy(path: Path) -> np.ndarray:
-    """One prompt's `.npy` file.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is too big, damaged, pickled or something else.
-    """
-    with _opened(path) as file:
-        return _read_array(file, path.stat().st_size, path.name)
-
-
-def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    """A voice's three arrays; like Suno's code it leaves other arrays in the file alone."""
-    with _opened(path) as file, zipfile.ZipFile(file) as archive:
-        arrays = {}
-        for part in PROMPT_NAMES:
-            try:
-                info = archive.getinfo(f"{part}.npy")
-            except KeyError:
-                raise ValueError(f"it has no array {part}") from None
-            with archive.open(info) as member:
-                arrays[part] = _read_array(member, info.file_size, part)
-        return arrays
-
-
-def _read_array(file: IO[bytes], n_bytes: int, label: str) -> np.ndarray:
-    if n_bytes > MAX_PROMPT_BYTES:
-        raise ValueError(f"{label} has {n_bytes} bytes, the limit is {MAX_PROMPT_BYTES}")
-    return np.lib.format.read_array(file, allow_pickle=False)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
-    """A voice's file for reading, with whatever its content makes fail as one error that names the file."""
-    try:
-        file = path.open("rb")
-    except FileNotFoundError:
-        raise FileNotFoundError(
-            f"There is no voice file {path}: check the path. A preset's name goes to the processor, as voice_preset."
-        ) from None
-    with file:
-        try:
-            yield file
-        except Exception as error:  # zipfile, zlib and NumPy's header parser raise a dozen kinds on damaged files
-            raise ValueError(
-                f"{path} cannot be read as a voice: {error}. It must hold plain integer arrays semantic_prompt [S], "
-                "coarse_prompt [2, T] and fine_prompt [8, T], no pickled objects: get the file again, or save it with "
-                "VoicePrompt.save."
-            ) from error
-
-
-def _npy_prefix(path: Path) -> Path:
-    """FOLDER/NAME of the set FOLDER/NAME_*_prompt.npy that is meant by FOLDER/NAME or by FOLDER."""
-    if path.with_name(path.name + _NPY_SUFFIX).is_file():
-        return path
-    if path.is_file():
-        raise ValueError(
-            f"{path} is not a voice file: give a .npz file, or for three .npy files the path up to {_NPY_SUFFIX}."
-        )
-    found = sorted(path.glob(f"*{_NPY_SUFFIX}")) if path.is_dir() else []
-    names = [file.name.removesuffix(_NPY_SUFFIX) for file in found]
-    if len(names) > 1:
-        raise ValueError(
-            f"The folder {path} holds {len(names)} voices ({', '.join(names[:3])}, ...): name one of them, like "
-            f"{path / names[0]}."
-        )
-    if not names:
-        raise FileNotFoundError(
-            f"There is no voice at {path}: neither a .npz file, nor {path.name}{_NPY_SUFFIX}, nor a folder with such a "
-            "file. Check the path. A preset's name goes to the processor, as voice_preset."
-        )
-    return path / names[0]
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A file beside `path`, moved to `path` when it is complete and removed when writing fails."""
-    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            yield file
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 __all__ = [
     "BARK_RULES",
     "SUNO_PRESETS",
@@ -471,6 +204,5 @@ __all__ = [
     "VoicePrompt",
     "VoiceRules",
     "near_presets",
-    "read_npy",
     "voices_for_batch",
 ]

@@ -1,26 +1,22 @@
 """The tokenizer and the voices that a folder of the Hub also holds.
 
 Knows which tokenizer Bark needs, and a folder of Suno's voices; knows no weight and no network. How the files of both
-look is in `processing_bark` and `voices`.
+look is in `checkpoint_files` and `voice_library`.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from transformers import BertTokenizer
 
 from .. import tokens
-from ..processing_bark import VOICE_FOLDER, VOICE_INDEX, BarkProcessor, CheckpointFiles, VoiceLibrary, load_tokenizer
+from ..checkpoint_files import CheckpointFiles, load_tokenizer
+from ..processing_bark import BarkProcessor
+from ..voice_library import VoiceLibrary
 from ..voices import VoicePrompt
 from .errors import ConversionError
-
-Voices = Mapping[str, VoicePrompt]
 
 MAX_TOKENIZER_SIZE = tokens.TEXT_PAD_TOKEN - tokens.TEXT_ENCODING_OFFSET
 """Entries of a vocabulary whose shifted ids stay below Bark's own ids: 119,547, all of multilingual BERT's."""
@@ -85,16 +81,3 @@ def read_voices(folder: Path) -> dict[str, VoicePrompt]:
         except (ValueError, TypeError, OSError) as error:
             raise ConversionError(str(error)) from None
     return {name: library.load(name) for name in library.names}
-
-
-def write_voices(voices: Voices, output: Path) -> None:
-    """Write `.npy` files and their index, named as on the Hub. Needs no tokenizer, unlike a processor."""
-    index: dict[str, Any] = {"repo_or_path": "."}  # readers put their own source there
-    for name, voice in voices.items():
-        index[name] = {}
-        for part, array in voice.to_dict().items():
-            file = f"{VOICE_FOLDER}/{name}_{part}.npy"
-            (output / file).parent.mkdir(parents=True, exist_ok=True)
-            np.save(output / file, array, allow_pickle=False)
-            index[name][part] = file
-    (output / VOICE_INDEX).write_text(json.dumps(index, indent=2), encoding="utf-8")

@@ -15,6 +15,7 @@ from transformers import BertTokenizer
 
 from ..configuration_bark import BarkConfig
 from ..modeling_bark import BarkModel
+from ..voice_library import write_voices
 from ..voices import VoicePrompt
 from . import extras
 from .encodec import CodecPart, read_codec
@@ -184,7 +185,7 @@ def _write_extras(sources: Sources, inputs: Inputs, folder: Path) -> None:
     if sources.tokenizer is not None and inputs.tokenizer is not None:
         extras.write_tokenizer(sources.tokenizer, inputs.tokenizer, folder)
     if sources.voices:
-        extras.write_voices(sources.voices, folder)
+        write_voices(sources.voices.items(), folder)
 
 
 def _files(folder: Path) -> list[Path]:
