@@ -133,7 +133,7 @@ def cut_message(tokenizer: PreTrainedTokenizerBase, encoded: BatchEncoding, inde
     shown = cut if len(cut) <= _SHOWN else f"{cut[:_SHOWN]}..."
     return (
         f"Text {index} has {len(row)} tokens, but {kept} are read: the last {lost} ({lost / len(row):.1%}) will "
-        f"not be spoken, from {shown!r} on. Split the text (bark_hf.longform does), or give truncation=True if this is "
+        f"not be spoken, from {shown!r} on. Split the text into shorter ones, or give truncation=True if this is "
         "meant."
     )
 

@@ -24,7 +24,6 @@ from .loading import CONFIG, WEIGHTS, check_model, import_networks
 PACKAGE = "bark-hf"
 DEVELOPER_EXTRAS = ("dev", "test")
 KNOWN_MODELS = tuple(dict.fromkeys((DEFAULT_MODEL, "suno/bark-small", "suno/bark")))
-CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 CPU_FEATURES = {
     "AVX-512 bf16": "_is_avx512_bf16_supported",
     "AMX": "_is_amx_tile_supported",
@@ -116,14 +115,15 @@ def torchaudio() -> Iterator[Finding]:
             "torchaudio",
             f"{found} can't be loaded, which breaks transformers ({_one_line(error)})",
             State.broken,
-            f"pip uninstall torchaudio, or install the one for torch {_version('torch')}: {_fitting_torchaudio()}",
+            f"pip uninstall torchaudio, or beside torch {_version('torch')} {_fitting_torchaudio()}",
         )
     else:
         yield Finding("torchaudio", found)
 
 
 def _fitting_torchaudio() -> str:
-    return f"pip install torchaudio --index-url {CPU_INDEX}" if _is_cpu_torch() else "pip install torchaudio"
+    build = "CPU build of torchaudio" if _is_cpu_torch() else "torchaudio"
+    return f"install the {build} that PyTorch's install page gives for it"
 
 
 def _is_cpu_torch() -> bool:
