@@ -1,4 +1,4 @@
-"""Starts `bark-hf`. That this module is loaded tells `bark_hf` to wait with importing torch until a command needs it."""
+"""Starts `bark-hf`: that this module is loaded tells `bark_hf` to import torch only when a command needs it."""
 
 from bark_hf.cli import main
 

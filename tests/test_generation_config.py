@@ -210,8 +210,8 @@ BAD_KEYWORDS = [
     ({"max_new_tokens": 0}, ValueError, "max_new_tokens=0"),
     ({"max_duration_s": -1}, ValueError, "max_duration_s=-1 must be a positive number"),
     ({"do_sample": "yes"}, ValueError, "do_sample='yes'"),
-    ({"coarse_sliding_window_len": 61}, ValueError, "sliding_window_len=61 must be a multiple of n_coarse_codebooks=2"),
-    ({"coarse_max_coarse_history": 30}, ValueError, "max_coarse_history=30 must be at least 60"),
+    ({"coarse_sliding_window_len": 0}, ValueError, "sliding_window_len=0 must be an integer of at least 1"),
+    ({"coarse_max_coarse_history": 30}, ValueError, "max_coarse_history=30 must be an integer of at least 60"),
     ({"fine_max_fine_history_length": 1024}, ValueError, "max_fine_history_length=1024 must be below"),
 ]
 

@@ -255,14 +255,14 @@ def test_gradient_checkpointing(model, theirs):
     def gradients(model, checkpointing: bool) -> list[torch.Tensor]:
         made = copy.deepcopy(model).train()
         if checkpointing:
-            made.gradient_checkpointing_enable()
+            made.activation_checkpointing_enable()
         sum(losses(made)).backward()
         return [p.grad for n, p in made.named_parameters() if "codec" not in n and p.grad is not None]
 
     plain, checkpointed = gradients(model, False), gradients(model, True)
     assert len(plain) == len(checkpointed) > 30
     assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(plain, checkpointed, strict=True))
-    refused = lambda: fresh(theirs).gradient_checkpointing_enable()  # noqa: E731
+    refused = lambda: fresh(theirs).activation_checkpointing_enable()  # noqa: E731
     on_transformers(lambda: isinstance(failure(refused), ValueError))
 
 

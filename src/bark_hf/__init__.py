@@ -1,8 +1,8 @@
 """Bark in the style of Hugging Face Transformers.
 
-Importing this package makes Transformers' Auto classes and `pipeline("text-to-speech")` use it for Bark checkpoints. The
-public names are imported when they are first used; only the command line waits with the registration, so that it starts
-in a moment.
+Importing this package makes Transformers' Auto classes and `pipeline("text-to-speech")` use it for Bark checkpoints.
+The public names are imported when they are first used; only the command line waits with the registration, so that it
+starts in a moment.
 """
 
 from __future__ import annotations

@@ -121,7 +121,6 @@ class BarkGenerationConfig(GenerationConfig):
             n_codebooks=coarse.n_coarse_codebooks,
             max_history=coarse.max_coarse_history,
             input_length=coarse.max_coarse_input_length,
-            window=coarse.sliding_window_len,
         )
 
     def to_dict(self) -> dict[str, Any]:

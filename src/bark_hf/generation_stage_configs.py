@@ -84,8 +84,7 @@ class BarkCoarseGenerationConfig(BarkStageGenerationConfig):
         max_coarse_input_length (`int`, defaults to 256): semantic tokens in a window.
         max_coarse_history (`int`, defaults to 630): flattened coarse ids in a window, 60 at least as in Suno's code
             (60 is faster, 630 has more context).
-        sliding_window_len (`int`, defaults to 60): flattened coarse ids that a window adds; a multiple of
-            `n_coarse_codebooks`.
+        sliding_window_len (`int`, defaults to 60): flattened coarse ids that a window adds.
     """
 
     model_type = "coarse_acoustics"
@@ -114,12 +113,9 @@ class BarkCoarseGenerationConfig(BarkStageGenerationConfig):
     def validate(self, **kwargs: Any) -> None:
         super().validate(**kwargs)
         if hasattr(self, "_fields"):
-            codebooks, window, history = self.n_coarse_codebooks, self.sliding_window_len, self.max_coarse_history
-            limit = f"a multiple of n_coarse_codebooks={codebooks}, or codebooks change places between windows"
-            require(window % codebooks == 0, "sliding_window_len", window, limit)
-            ok = is_count(history, tokens.MIN_COARSE_HISTORY) and history % codebooks == 0
-            limit = f"at least {tokens.MIN_COARSE_HISTORY} and a multiple of n_coarse_codebooks={codebooks}"
-            require(ok, "max_coarse_history", history, limit)
+            ok = is_count(self.max_coarse_history, tokens.MIN_COARSE_HISTORY)
+            limit = f"an integer of at least {tokens.MIN_COARSE_HISTORY}"
+            require(ok, "max_coarse_history", self.max_coarse_history, limit)
 
 
 class BarkFineGenerationConfig(BarkStageGenerationConfig):

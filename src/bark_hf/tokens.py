@@ -98,7 +98,6 @@ class CoarseRules(NamedTuple):
         n_codebooks: coarse codebooks (2).
         max_history: flattened coarse ids of history in a window (630).
         input_length: semantic tokens in a window (256).
-        window: flattened coarse ids added per window (60).
     """
 
     semantic_rate_hz: float = SEMANTIC_RATE_HZ
@@ -106,7 +105,6 @@ class CoarseRules(NamedTuple):
     n_codebooks: int = N_COARSE_CODEBOOKS
     max_history: int = MAX_COARSE_HISTORY
     input_length: int = MAX_COARSE_INPUT_LENGTH
-    window: int = SLIDING_WINDOW_LEN
 
     @property
     def ratio(self) -> float:

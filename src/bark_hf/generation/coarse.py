@@ -7,6 +7,7 @@ length. While an item's prompt only grows at its end, its key/value cache stays 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from ..voices import VoicePrompt
 from .decoding import decode
 from .limits import check_coarse, window_positions
 from .logits_process import AlternatingCodebooksLogitsProcessor
-from .sampling import ItemNoise, check_scores, draw, warp
+from .sampling import StepNoise, check_scores, draw, warp
 from .semantic import Progress
 from .steps import StepFunction, open_steps
 
@@ -102,7 +103,7 @@ def generate_coarse(
     items = [CoarseItem(ids.cpu(), voice, config) for ids, voice in zip(semantic, voices, strict=True)]
     longest = max((item.n_steps for item in items), default=0)
     flat = torch.full((len(items), longest), first_id, dtype=torch.long, device=network.device)
-    noise = _noise(stage.greedy, seeds, longest).to(network.device)
+    noise = None if stage.greedy else StepNoise(seeds, "coarse", config.codebook_size, network.device)
 
     current = [i for i, item in enumerate(items) if item.n_steps > 0]  # items in the batch
     steps = open_steps(network, len(current), window_positions(config)) if current else None
@@ -119,7 +120,7 @@ def generate_coarse(
             _picker(config, flat, where, done, window, noise, processors),
             limits,
             window,
-            lambda n: None if processors else _codebook_rows(config, n),
+            partial(_head_rows, config, processors, done),
             on_step=progress and (lambda n, done=done: progress("coarse", done + n, longest)),
         )
         flat[where, done : done + max(limits)] = window
@@ -133,12 +134,6 @@ def generate_coarse(
         rules.unflatten_codes(row[: item.n_steps], first_id, n_codebooks, config.codebook_size)
         for row, item in zip(flat, items, strict=True)
     ]
-
-
-def _noise(greedy: bool, seeds: Sequence[int], n: int) -> torch.Tensor:
-    if greedy:
-        return torch.empty(len(seeds), 0)
-    return torch.stack([ItemNoise(seed, "coarse").draw(n) for seed in seeds])  # [B, n]
 
 
 def _start_window(
@@ -156,6 +151,13 @@ def _start_window(
     return torch.stack([prompt[-1] for prompt in prompts])
 
 
+def _head_rows(
+    config: BarkGenerationConfig, processors: Sequence[LogitsProcessor], done: int, n: int
+) -> tuple[int, int] | None:
+    """Rows of the head that step n of a window can draw, unless the caller's processors are to see all."""
+    return None if processors else _codebook_rows(config, done + n)
+
+
 def _codebook_rows(config: BarkGenerationConfig, n: int) -> tuple[int, int]:
     turn = n % config.coarse_acoustics_config.n_coarse_codebooks
     start = config.semantic_config.semantic_vocab_size + turn * config.codebook_size
@@ -168,7 +170,7 @@ def _picker(
     where: torch.Tensor,
     done: int,
     window: torch.Tensor,
-    noise: torch.Tensor,
+    noise: StepNoise | None,
     processors: Sequence[LogitsProcessor],
 ) -> Callable[[torch.Tensor, int, torch.Tensor], torch.Tensor]:
     stage = config.coarse_acoustics_config
@@ -177,14 +179,14 @@ def _picker(
     )
 
     def pick(scores: torch.Tensor, n: int, rows: torch.Tensor) -> torch.Tensor:
-        offset = 0 if processors else _codebook_rows(config, n)[0]
+        first, stop = _codebook_rows(config, done + n)
         if processors:
             generated = torch.cat([flat[where[rows], :done], window[rows, :n]], dim=1)
             scores = alternate(generated, scores)
             for processor in processors:
                 scores = processor(generated, scores)
             check_scores(scores, processors)
-        uniform = None if stage.greedy else noise[where[rows], done + n]
-        return draw(warp(scores, stage), uniform) + offset
+            scores = scores[:, first:stop]
+        return draw(warp(scores, stage), None if noise is None else noise.step(done + n, where[rows])) + first
 
     return pick

@@ -124,14 +124,13 @@ def _fill_codebook(
     """Codebook k of every frame from `fill` on: codes [A, N, n_codes] -> int64 [A, N]."""
     stage, length = config.fine_acoustics_config, codes.shape[1]
     logits = network(k, input_ids=codes).logits[:, :, : config.codebook_size].float()
-    uniform = None
+    noise = None
     if not stage.greedy:
-        noise = [
-            torch.nn.functional.pad(item.noise.draw(length - int(f)), (int(f), 0))
-            for item, f in zip(batch, fill, strict=True)
-        ]
-        uniform = torch.stack(noise).to(codes.device)
-    drawn = draw(warp(logits, stage), uniform)
+        noise = torch.zeros(len(batch), length, config.codebook_size)  # frames before `fill` are not rewritten
+        for row, item, first in zip(noise, batch, fill.tolist(), strict=True):
+            row[first:] = item.noise.draw(length - first, config.codebook_size)
+        noise = noise.to(codes.device)
+    drawn = draw(warp(logits, stage), noise)
     return torch.where(
         torch.arange(length, device=codes.device) >= fill.to(codes.device)[:, None], drawn, codes[:, :, k]
     )

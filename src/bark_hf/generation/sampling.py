@@ -1,7 +1,7 @@
-"""Drawing tokens: pure functions of logits and uniform numbers, and the generator of each item.
+"""Drawing tokens: pure functions of logits and noise, and the noise of each item.
 
-Knows no network and no stage. An item's uniform numbers come from its own seed and its own place in the stage, so they
-do not depend on its neighbours, on the device, or on how far ahead they are drawn.
+Knows no network and no stage. An item's noise comes from its own seed and its own place in the stage, so it does not
+depend on its neighbours, on the device, or on how far ahead it is drawn.
 """
 
 from __future__ import annotations
@@ -45,18 +45,59 @@ def item_seeds(seed: int | Sequence[int] | None, n_items: int, n_sequences: int 
 
 
 class ItemNoise:
-    """Uniform numbers of one item in one stage, in 0..1 (1 excluded), in the order in which they are asked for.
+    """Gumbel noise of one item in one stage, in the order in which it is asked for.
 
-    The generator lives on the CPU, so that one seed gives the same numbers on every device.
+    The generator lives on the CPU, so that one seed gives the same noise on every device.
     """
 
     def __init__(self, seed: int, stage: str):
-        mixed = (seed * 0x9E3779B97F4A7C15 + _STAGE_NUMBERS[stage]) % 2**63  # one stream per stage of an item
-        self._generator = torch.Generator().manual_seed(mixed)
+        self._generator = torch.Generator().manual_seed(mix_seed(seed, _STAGE_NUMBERS[stage]))
 
-    def draw(self, n: int) -> torch.Tensor:
-        """The next `n` numbers, float32 [n] on the CPU."""
-        return torch.rand(n, generator=self._generator)
+    def draw(self, *shape: int) -> torch.Tensor:
+        """The next numbers, float32 of `shape` on the CPU: -log(-log(u)) for uniform u."""
+        exponential = torch.rand(shape, generator=self._generator).neg_().log1p_().neg_()  # -log(1 - u), 0 <= u < 1
+        return exponential.clamp_(min=2.0**-25).log_().neg_()  # u is a multiple of 2**-24: half a step for 0
+
+
+def mix_seed(seed: int, stream: int) -> int:
+    """A generator seed for one stream of an item: splitmix64 (Steele et al., 2014), folded to 32 bits.
+
+    Torch's CPU generator looks at 32 bits of its seed only; without mixing, seeds 1 and 1 + 2**32 would be the same.
+    """
+    mask = 2**64 - 1
+    x = (seed + stream * 0x9E3779B97F4A7C15) & mask
+    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & mask
+    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & mask
+    x ^= x >> 31
+    return (x ^ (x >> 32)) & (2**32 - 1)
+
+
+class StepNoise:
+    """The noise of a batch, step by step, drawn ahead in blocks so that no step waits for the host.
+
+    Args:
+        seeds: one per row.
+        stage: "semantic" or "coarse".
+        width: tokens that can be drawn.
+        device: where it is needed.
+    """
+
+    block = 32  # steps drawn at once: 1.3 MB per row of 10,001 tokens
+
+    def __init__(self, seeds: Sequence[int], stage: str, width: int, device: torch.device):
+        self._items = [ItemNoise(seed, stage) for seed in seeds]
+        self._width, self._device = width, device
+        self._blocks = torch.empty(len(seeds), 0, width)
+
+    def step(self, n: int, rows: torch.Tensor) -> torch.Tensor:
+        """Noise float32 [R, width] of step `n` for `rows` int64 [R]; steps are asked for in order."""
+        place = n % self.block
+        if place == 0:
+            drawn = torch.zeros(len(self._items), self.block, self._width)
+            for row in rows.tolist():  # rows that have ended need no more
+                drawn[row] = self._items[row].draw(self.block, self._width)
+            self._blocks = drawn.to(self._device)
+        return self._blocks[rows, place]
 
 
 def warp(scores: torch.Tensor, config: BarkStageGenerationConfig) -> torch.Tensor:
@@ -83,25 +124,22 @@ def warp(scores: torch.Tensor, config: BarkStageGenerationConfig) -> torch.Tenso
     return scores if config.greedy else scores / config.temperature
 
 
-def draw(scores: torch.Tensor, uniform: torch.Tensor | None) -> torch.Tensor:
-    """One token per distribution: the inverse of its cumulative distribution at a uniform number.
+def draw(scores: torch.Tensor, noise: torch.Tensor | None) -> torch.Tensor:
+    """One token per distribution, by the Gumbel-max trick (Gumbel, 1954; Maddison et al., arXiv 1411.0030).
+
+    The most probable token of logits plus Gumbel noise is a draw from their softmax. Unlike a search in the cumulative
+    distribution, whose every boundary moves with the last bits of one logit, it changes with rounding only where two
+    tokens nearly tie. That is what keeps a sampled item the same in every batch size, whose matrix products round
+    differently.
 
     Args:
         scores: float [..., V], unnormalised log-probabilities.
-        uniform: float [...] in 0..1, or None for the most probable token.
+        noise: Gumbel noise, float [..., V], or None for the most probable token.
 
     Returns:
         int64 [...]. A token of probability 0 is never drawn.
     """
-    if uniform is None:
-        return scores.argmax(dim=-1)
-    # float64 where the device has it: in float32, 10,000 summed probabilities are off by more than a draw's resolution
-    precise = torch.float32 if scores.device.type == "mps" else torch.float64
-    cumulative = scores.softmax(dim=-1).cumsum(dim=-1, dtype=precise)
-    total = cumulative[..., -1:].contiguous()
-    index = torch.searchsorted(cumulative, uniform[..., None].to(precise) * total, right=True)
-    last = torch.searchsorted(cumulative, total)  # first index that reaches the total: guards against rounding
-    return torch.minimum(index, last)[..., 0]
+    return (scores if noise is None else scores + noise).argmax(dim=-1)
 
 
 def check_scores(scores: torch.Tensor, processors: Sequence[object]) -> None:

@@ -17,7 +17,7 @@ from ..voices import VoicePrompt
 from .decoding import decode
 from .limits import check_semantic
 from .logits_process import EosPrioritizerLogitsProcessor, SuppressOtherTokensLogitsProcessor
-from .sampling import ItemNoise, check_scores, draw, warp
+from .sampling import StepNoise, check_scores, draw, warp
 from .steps import open_steps
 
 Progress = Callable[[str, int, int], None]  # called as progress(stage, done, total)
@@ -89,7 +89,7 @@ def generate_semantic(
     steps.prefill(list(range(n_items)), embeds)
 
     out = torch.full((n_items, max(limits)), -1, dtype=torch.long, device=device)
-    pick = _picker(config, out, _noise(config, seeds, max(limits)).to(device), processors)
+    pick = _picker(config, out, seeds, processors)
     total = max(limits)
     lengths = decode(
         steps,
@@ -106,12 +106,6 @@ def generate_semantic(
     return [row[:length].clone() for row, length in zip(out, lengths, strict=True)]
 
 
-def _noise(config: BarkSemanticGenerationConfig, seeds: Sequence[int], n: int) -> torch.Tensor:
-    if config.greedy:
-        return torch.empty(len(seeds), 0)
-    return torch.stack([ItemNoise(seed, "semantic").draw(n) for seed in seeds])  # [B, n]
-
-
 def _head_rows(config: BarkSemanticGenerationConfig, processors: Sequence[LogitsProcessor]) -> tuple[int, int] | None:
     """Rows of the head that can be drawn, if they are one block and nobody looks at the others."""
     if processors or config.eos_token_id != config.semantic_vocab_size:
@@ -122,9 +116,11 @@ def _head_rows(config: BarkSemanticGenerationConfig, processors: Sequence[Logits
 def _picker(
     config: BarkSemanticGenerationConfig,
     out: torch.Tensor,
-    noise: torch.Tensor,
+    seeds: Sequence[int],
     processors: Sequence[LogitsProcessor],
 ) -> Callable[[torch.Tensor, int, torch.Tensor], torch.Tensor]:
+    width = max(config.semantic_vocab_size, config.eos_token_id + 1)  # ids that can be drawn are below
+    noise = None if config.greedy else StepNoise(seeds, "semantic", width, out.device)
     suppress = SuppressOtherTokensLogitsProcessor(0, config.semantic_vocab_size, also=(config.eos_token_id,))
     prioritize = EosPrioritizerLogitsProcessor(config.eos_token_id, config.min_eos_p) if config.min_eos_p else None
 
@@ -134,9 +130,9 @@ def _picker(
             for processor in processors:
                 scores = processor(out[rows, :n], scores)
             check_scores(scores, processors)
-        scores = warp(scores, config)
+        scores = warp(scores[:, :width], config)
         if prioritize is not None:
             scores = prioritize(None, scores)
-        return draw(scores, None if config.greedy else noise[rows, n])
+        return draw(scores, None if noise is None else noise.step(n, rows))
 
     return pick
