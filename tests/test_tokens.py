@@ -44,9 +44,7 @@ def test_coarse_window_prompts_grow_for_the_first_four_seconds():
 def test_fine_windows(n_frames, n_history):
     total = max(1024, n_history + n_frames)
     n_loops = np.max([0, int(np.ceil((n_frames - (1024 - n_history)) / 512))]) + 1
-    expected = [
-        (np.min([n * 512, total - 1024]), np.min([n_history + n * 512, total - 512])) for n in range(n_loops)
-    ]
+    expected = [(np.min([n * 512, total - 1024]), np.min([n_history + n * 512, total - 512])) for n in range(n_loops)]
     windows = tokens.fine_windows(n_frames, n_history)
     assert windows == expected
     written = np.zeros(total, bool)
