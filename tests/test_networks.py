@@ -6,7 +6,7 @@ import copy
 
 import pytest
 import torch
-from tiny import TINY
+from tiny import TINY, enable_checkpointing
 from torch.nn.functional import cross_entropy
 from transformers import AttentionInterface, StaticCache
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
@@ -215,7 +215,7 @@ def test_gradient_checkpointing_gives_the_same_gradients(kind):
     gradients = []
     for checkpointing in (False, True):
         if checkpointing:
-            network.activation_checkpointing_enable()
+            enable_checkpointing(network)
         network.zero_grad()
         out = network(*arguments, input_ids=x, labels=labels)
         assert checkpointing is False or getattr(out, "past_key_values", None) is None

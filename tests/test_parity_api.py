@@ -24,7 +24,7 @@ from fakes import (
     transformers_configs,
     transformers_models,
 )
-from tiny import tiny_config
+from tiny import enable_checkpointing, tiny_config
 from transformers.models.bark.processing_bark import BarkProcessor as TransformersProcessor
 from transformers.utils import logging as transformers_logging
 
@@ -255,14 +255,14 @@ def test_gradient_checkpointing(model, theirs):
     def gradients(model, checkpointing: bool) -> list[torch.Tensor]:
         made = copy.deepcopy(model).train()
         if checkpointing:
-            made.activation_checkpointing_enable()
+            enable_checkpointing(made)
         sum(losses(made)).backward()
         return [p.grad for n, p in made.named_parameters() if "codec" not in n and p.grad is not None]
 
     plain, checkpointed = gradients(model, False), gradients(model, True)
     assert len(plain) == len(checkpointed) > 30
     assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(plain, checkpointed, strict=True))
-    refused = lambda: fresh(theirs).activation_checkpointing_enable()  # noqa: E731
+    refused = lambda: enable_checkpointing(fresh(theirs))  # noqa: E731
     on_transformers(lambda: isinstance(failure(refused), ValueError))
 
 

@@ -51,6 +51,11 @@ def tiny_model(seed: int = 0) -> BarkModel:
     return model
 
 
+def enable_checkpointing(network: torch.nn.Module) -> None:
+    """Gradient checkpointing, by the name that this version of Transformers does not warn about."""
+    getattr(network, "activation_checkpointing_enable", network.gradient_checkpointing_enable)()
+
+
 def tiny_tokenizer(folder: Path) -> BertTokenizer:
     """A WordPiece tokenizer that can spell any lower-case English text."""
     folder.mkdir(parents=True, exist_ok=True)
