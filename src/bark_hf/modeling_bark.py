@@ -13,7 +13,7 @@ from .codec import decode_codes, n_codebooks
 from .configuration_bark import BarkCoarseConfig, BarkConfig, BarkFineConfig, BarkSemanticConfig
 from .generation.coarse import generate_coarse
 from .generation.fine import generate_fine
-from .generation.inputs import count_sequences, duration_items, processor_list, repeat, text_items, voice_items
+from .generation.inputs import UNSET, duration_items, make_batch, processor_list, text_items, voice_items
 from .generation.output import BarkOutput
 from .generation.sampling import item_seeds
 from .generation.semantic import generate_semantic
@@ -272,25 +272,19 @@ class BarkModel(BarkPreTrainedModel):
             TypeError: for an unknown keyword, with the nearest known one.
             ValueError: for values, shapes or ids outside their limits.
         """
-        own_durations = "max_duration_s" in kwargs  # may be a list per item, which is no option of a config
-        durations = kwargs.pop("max_duration_s", None)
+        durations = kwargs.pop("max_duration_s", UNSET)  # may be a list per item, which is no option of a config
         config = BarkGenerationConfig.from_any(
             self.generation_config if generation_config is None else generation_config, base=self.generation_config
         ).with_keywords(**kwargs)
         self._check_codec(config)
         texts = text_items(input_ids, attention_mask, config.semantic_config, self.semantic.config.input_vocab_size)
-        voices = voice_items(history_prompt, len(texts), config)
-        seconds = duration_items(durations if own_durations else config.semantic_config.max_duration_s, len(texts))
-        takes = count_sequences(num_return_sequences)
-        seeds = item_seeds(seed, len(texts), takes)
-        texts, voices, seconds = repeat(texts, takes), repeat(voices, takes), repeat(seconds, takes)
+        batch = make_batch(texts, history_prompt, durations, seed, num_return_sequences, config)
         everywhere = processor_list(logits_processor)
         semantic_processors = processor_list(semantic_logits_processor) or everywhere
         coarse_processors = processor_list(coarse_logits_processor) or everywhere
 
-        semantic = generate_semantic(
-            self.semantic, config.semantic_config, texts, voices, seeds, seconds, semantic_processors, progress
-        )
+        semantic = generate_semantic(self.semantic, config.semantic_config, *batch, semantic_processors, progress)
+        voices, seeds = batch.voices, batch.seeds
         coarse = generate_coarse(self.coarse_acoustics, config, semantic, voices, seeds, coarse_processors, progress)
         fine = generate_fine(self.fine_acoustics, config, coarse, voices, seeds, progress)
         audio = decode_codes(self.codec_model, fine, progress)

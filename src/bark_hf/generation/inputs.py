@@ -6,7 +6,7 @@ Knows shapes, dtypes and limits of inputs; knows no network and no stage.
 from __future__ import annotations
 
 import warnings
-from typing import Any, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,8 +14,9 @@ import torch
 from ..generation_configuration_bark import BarkGenerationConfig, BarkSemanticGenerationConfig
 from ..generation_options import check_duration
 from ..voices import VoicePrompt, VoiceRules, voices_for_batch
+from .sampling import item_seeds
 
-Entry = TypeVar("Entry")
+UNSET: Any = object()  # a keyword that was not given, where None has a meaning
 
 
 def text_items(
@@ -143,9 +144,35 @@ def count_sequences(num_return_sequences: Any) -> int:
     return num_return_sequences
 
 
-def repeat(entries: list[Entry], n_times: int) -> list[Entry]:
-    """Each entry `n_times` in a row."""
-    return [entry for entry in entries for _ in range(n_times)]
+class Batch(NamedTuple):
+    """What the stages need of each sequence to be generated, one entry each."""
+
+    texts: list[torch.Tensor]
+    voices: list[VoicePrompt | None]
+    seeds: list[int]
+    max_duration_s: list[float | None]
+
+
+def make_batch(
+    texts: list[torch.Tensor],
+    history_prompt: Any,
+    max_duration_s: Any,
+    seed: Any,
+    num_return_sequences: Any,
+    config: BarkGenerationConfig,
+) -> Batch:
+    """Join the texts of `text_items` with the rest of a call; takes of one text stand in a row.
+
+    Args:
+        max_duration_s: see `duration_items`; `UNSET` leaves it to the config.
+        history_prompt, seed, num_return_sequences: see `voice_items`, `item_seeds`, `count_sequences`.
+    """
+    n_items, takes = len(texts), count_sequences(num_return_sequences)
+    voices = voice_items(history_prompt, n_items, config)
+    limit = config.semantic_config.max_duration_s if max_duration_s is UNSET else max_duration_s
+    seconds, seeds = duration_items(limit, n_items), item_seeds(seed, n_items, takes)
+    items = [i for i in range(n_items) for _ in range(takes)]
+    return Batch([texts[i] for i in items], [voices[i] for i in items], seeds, [seconds[i] for i in items])
 
 
 def processor_list(logits_processor: Any) -> list[Any]:
