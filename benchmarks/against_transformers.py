@@ -5,8 +5,8 @@
 
 Each round runs every stage of both sides once, one directly after the other, on the same tokens: greedy, a fixed number
 of semantic tokens, no voice. The medians over the rounds, and the ratio of the medians, are printed. Stages go through
-the sub-models' `generate`, which have the same arguments on both sides. `tokens equal` says whether both sides agree:
-Transformers lets the second codebook draw ids above its range (docs/parity.md), so its coarse tokens may differ.
+the sub-models' `generate`, which have the same arguments on both sides. `tokens equal` says whether both sides made the
+same tokens; where Transformers draws ids above the second codebook's range (docs/parity.md) they cannot.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def our_stages(model: bark_hf.BarkModel, ids: torch.Tensor, n_tokens: int) -> di
 
 def their_stages(model: torch.nn.Module, ids: torch.Tensor, n_tokens: int) -> dict[str, Callable]:
     semantic = their_configs.BarkSemanticGenerationConfig(max_new_tokens=n_tokens, pad_token_id=10_000)
-    coarse = their_configs.BarkCoarseGenerationConfig(pad_token_id=12_048)
+    coarse = their_configs.BarkCoarseGenerationConfig()  # a pad token here would mask the semantic padding
     fine = their_configs.BarkFineGenerationConfig(temperature=1.0)  # its spelling of greedy
     mask = torch.ones_like(ids)
     stages = {"semantic_generation_config": semantic, "coarse_generation_config": coarse}
