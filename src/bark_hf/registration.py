@@ -1,7 +1,8 @@
 """Tells Transformers' Auto classes that Bark checkpoints belong to this package.
 
 After this has run, `AutoConfig`, `AutoModel`, `AutoModelForTextToWaveform`, `AutoProcessor`, `AutoTokenizer` and
-`pipeline("text-to-speech")` give this package's classes for model_type "bark".
+`pipeline("text-to-speech")` give this package's classes for model_type "bark", and `AutoConfig` and `AutoModel` know
+our own codec, model_type "bark_mel_codec".
 """
 
 from __future__ import annotations
@@ -16,13 +17,16 @@ from transformers import (
 )
 from transformers.models.auto import processing_auto
 
+from .codec.mel import BarkMelCodecConfig, BarkMelCodecModel
 from .configuration_bark import BarkConfig
 from .modeling_bark import BarkModel
 from .processing_bark import BarkProcessor
 
 
 def register() -> None:
-    """Register config, model, processor and tokenizer; calling it again changes nothing."""
+    """Register config, model, processor, tokenizer and our codec; calling it again changes nothing."""
+    AutoConfig.register(BarkMelCodecConfig.model_type, BarkMelCodecConfig, exist_ok=True)
+    AutoModel.register(BarkMelCodecConfig, BarkMelCodecModel, exist_ok=True)
     AutoConfig.register(BarkConfig.model_type, BarkConfig, exist_ok=True)
     AutoModel.register(BarkConfig, BarkModel, exist_ok=True)
     AutoModelForTextToWaveform.register(BarkConfig, BarkModel, exist_ok=True)
