@@ -78,8 +78,8 @@ class SemanticTokenizer(nn.Module, ABC):
         was_training = self.training
         self.eval()
         try:
-            with torch.inference_mode():
-                return self.tokens_of(waveform.to(execution_device(self))).cpu().clone()
+            with torch.no_grad():
+                return self.tokens_of(waveform.to(execution_device(self))).cpu()
         finally:
             self.train(was_training)
 

@@ -34,7 +34,8 @@ def load_community_quantizer(path: str | os.PathLike[str], encoder: str | None =
     """
     path = Path(path)
     state = _read_state(path)
-    config = HubertQuantizerConfig(**_sizes(state, path), **({} if encoder is None else {"encoder": encoder}))
+    settings: dict[str, Any] = _sizes(state, path)
+    config = HubertQuantizerConfig(**(settings if encoder is None else settings | {"encoder": encoder}))
     _check_note(path, config)
     quantizer = HubertQuantizer(config)
     try:
@@ -85,14 +86,12 @@ def _check_note(path: Path, config: HubertQuantizerConfig) -> None:
             note = json.loads(archive.read(notes[0]))
             said = [note[name] for name in ("input_size", "hidden_size", "output_size", "version")]
         except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(
-                f"{path}: its note can't be read ({error!r}); get the file from its source again"
-            ) from None
+            raise ValueError(f"{path}: its note can't be read ({error!r}); get the file again") from None
     found = [config.input_size, config.hidden_size, config.vocab_size, int(config.intermediate_size is not None)]
     if said != found:
         raise ValueError(
-            f"{path}: its note says input, hidden, output size and version {said}, but its tensors have {found}; get the "
-            "file from its source again"
+            f"{path}: its note says input, hidden, output size and version {said}, but its tensors have {found}; "
+            "get the file from its source again"
         )
 
 

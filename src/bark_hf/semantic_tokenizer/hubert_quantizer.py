@@ -92,8 +92,8 @@ class HubertQuantizer(SemanticTokenizer):
             encoder = SpeechEncoder(self._encoder_source, config.layer, config.normalize_input)
             if (encoder.feature_size, encoder.sampling_rate) != (config.input_size, config.sampling_rate):
                 raise ValueError(
-                    f"{self._encoder_source} has {encoder.feature_size} features at {encoder.sampling_rate} Hz, but the "
-                    f"quantizer takes {config.input_size} at {config.sampling_rate} Hz; choose the encoder it was "
+                    f"{self._encoder_source} has {encoder.feature_size} features at {encoder.sampling_rate} Hz, but "
+                    f"the quantizer takes {config.input_size} at {config.sampling_rate} Hz; choose the encoder it was "
                     "trained with"
                 )
             self.encoder = encoder.to(execution_device(self))

@@ -43,11 +43,11 @@ def load_semantic_tokenizer(source: str | os.PathLike[str], revision: str | None
         return load_community_quantizer(path)
     folder = _folder_of(path if path.is_dir() else _download(os.fspath(source), revision))
     settings = _read_settings(folder / CONFIG_NAME)
-    name = settings.get("tokenizer_type")
+    name = str(settings.get("tokenizer_type"))
     if name not in KINDS:
         raise ValueError(f"{folder / CONFIG_NAME}: tokenizer_type is {name!r}; it must be one of {', '.join(KINDS)}")
     kind = KINDS[name]
-    config = config_of(kind.config_class, settings, str(folder / CONFIG_NAME))
+    config: Any = config_of(kind.config_class, settings, str(folder / CONFIG_NAME))
     encoder = folder / ENCODER_FOLDER
     tokenizer = kind.from_files(config, str(encoder) if encoder.is_dir() else None)
     _fill(tokenizer, folder / WEIGHTS_NAME)

@@ -89,9 +89,7 @@ class SpeechEncoder(nn.Module):
         n_samples = waveform.shape[0]
         if self.n_frames(n_samples) == 0:
             seconds = n_samples / self.sampling_rate
-            raise ValueError(
-                f"{seconds:.3f} s of sound are shorter than one frame of {self.source}; give 0.03 s or more"
-            )
+            raise ValueError(f"{seconds:.3f} s of sound are shorter than one frame of {self.source}; give 0.03 s")
         if not self.is_whisper:
             return self._hidden(self.model, self._inputs(waveform).input_values)
         window = int(self.extractor.n_samples)  # 30 s; longer recordings go through one window after the other
