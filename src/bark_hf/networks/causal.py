@@ -52,6 +52,7 @@ class BarkCausalNetwork(BarkNetwork):
         return_dict: bool | None = None,
         logits_to_keep: int = 0,
         head_rows: tuple[int, int] | None = None,
+        history_ids: torch.LongTensor | None = None,
         **kwargs: Any,
     ) -> CausalLMOutputWithPast | tuple[torch.Tensor, ...]:
         r"""Next-token logits and, with `labels`, their loss.
@@ -67,6 +68,8 @@ class BarkCausalNetwork(BarkNetwork):
             use_cache: return key/value caches; default: config, off while training with gradient checkpointing.
             logits_to_keep: compute logits for so many last positions only; 0 means all.
             head_rows: compute logits for head rows start..stop - 1 only.
+            history_ids: int [B, P], P <= T, with `input_ids` only: their embeddings are added to those of the first P
+                positions. The semantic stage's prompt sums text and history so.
 
         Returns:
             `CausalLMOutputWithPast`: loss, logits [B, T, output_vocab_size] (or as restricted), past_key_values,
@@ -79,6 +82,12 @@ class BarkCausalNetwork(BarkNetwork):
         if inputs_embeds is None:
             self._check_ids(input_ids, ndim=2)
             inputs_embeds = self.input_embeds_layer(input_ids)
+            if history_ids is not None:
+                inputs_embeds = self._add_history(inputs_embeds, history_ids)
+        elif history_ids is not None:
+            raise ValueError(
+                "history_ids are added to the embeddings of input_ids: add them to inputs_embeds yourself."
+            )
         if labels is not None:
             self._check_labels(labels, inputs_embeds, logits_to_keep, head_rows)
         use_cache = self.config.use_cache if use_cache is None else use_cache
@@ -110,6 +119,17 @@ class BarkCausalNetwork(BarkNetwork):
             attentions=trunk.attentions,
         )
         return output if (self.config.return_dict if return_dict is None else return_dict) else output.to_tuple()
+
+    def _add_history(self, embeds: torch.Tensor, history_ids: torch.Tensor) -> torch.Tensor:
+        self._check_ids(history_ids, ndim=2)
+        batch, length = history_ids.shape
+        if batch != embeds.shape[0] or length > embeds.shape[1]:
+            raise ValueError(
+                f"history_ids have shape {tuple(history_ids.shape)}; input_ids have {tuple(embeds.shape[:2])}: give as "
+                "many rows and at most as many positions."
+            )
+        history = self.input_embeds_layer(history_ids)
+        return torch.cat([embeds[:, :length] + history, embeds[:, length:]], dim=1)
 
     def _head(self, hidden: torch.Tensor, rows: tuple[int, int] | None) -> torch.Tensor:
         if rows is None:
