@@ -24,9 +24,13 @@ class StageExamples(torch.utils.data.Dataset):
         n_codebooks: codebooks that the stage needs.
         seed: of every draw; example i of an epoch depends on (seed, epoch, i) alone.
         history_probability: how often another clip of the same speaker is the voice in front, where there is one.
-        full_layout: see `full_layout`.
+        full_layout: see the attribute.
 
     Attributes:
+        epoch: whose examples are given; `set_epoch` changes it.
+        full_layout: whether `collate` gives generation's padded layout; may be set at any time. False leaves the
+            padding positions out, or masks them; position ids are the same. Training costs less so, and the last part
+            of a run should use the full layout, because Bark attends to its padding.
         left_out: ids of the clips that the stage cannot be trained on.
 
     Raises:
@@ -51,30 +55,13 @@ class StageExamples(torch.utils.data.Dataset):
         self.seed, self.history_probability = seed, history_probability
         self.left_out: list[str] = []
         self._kept = np.arange(len(self.clips))
-        # Epoch and layout in shared memory, so that data loader workers that run already see them change.
-        self._state = torch.tensor([0, int(full_layout)]).share_memory_()
-
-    @property
-    def epoch(self) -> int:
-        """The epoch whose examples are given."""
-        return int(self._state[0])
+        self.epoch, self.full_layout = 0, full_layout
 
     def set_epoch(self, epoch: int) -> None:
         """Draw other windows and histories: those of `epoch`, an integer of at least 0."""
-        self._state[0] = epoch
-
-    @property
-    def full_layout(self) -> bool:
-        """Whether `collate` gives generation's padded layout.
-
-        False leaves the padding positions out, or masks them; position ids are the same. Training costs less so, and
-        the last part of a run should use the full layout, because Bark attends to its padding.
-        """
-        return bool(self._state[1])
-
-    @full_layout.setter
-    def full_layout(self, value: bool) -> None:
-        self._state[1] = int(value)
+        if isinstance(epoch, bool) or not isinstance(epoch, int) or epoch < 0:
+            raise ValueError(f"epoch={epoch!r} must be an integer of at least 0.")
+        self.epoch = epoch
 
     def __len__(self) -> int:
         return len(self._kept)
