@@ -1,4 +1,4 @@
-"""The command line: `bark-hf say | voices | doctor | convert`. One module per command; this one joins them."""
+"""The command line: `bark-hf say | voices | doctor | convert | prepare | evaluate`. One module per command, joined here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from . import convert, doctor, say, voices
+from . import convert, doctor, evaluate, prepare, say, train, voices
 from .common import TERMINATED, CommandLine
 
 app = typer.Typer(
@@ -42,8 +42,9 @@ def _start(
         print(context.get_help())
 
 
-for _command in (say.say, voices.voices, doctor.doctor, convert.convert):
+for _command in (say.say, voices.voices, doctor.doctor, convert.convert, prepare.prepare, evaluate.evaluate):
     app.command()(_command)
+app.add_typer(train.train)
 
 
 def _terminate(signum: int, frame: FrameType | None) -> NoReturn:

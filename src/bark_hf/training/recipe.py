@@ -81,7 +81,6 @@ class TrainRecipe:
         True, help="Go on from the newest checkpoint in output_dir; without it, those there are removed."
     )
     num_workers: int = option(0, help="Processes that make examples; 0: the training's own.", least=0)
-    group_by_length: bool = option(True, help="Batches of examples of similar length, so that less is padded.")
     device: str = option("auto", help="Where to train; auto: the fastest there is.", choices=DEVICES)
 
     def __post_init__(self) -> None:

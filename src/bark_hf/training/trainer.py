@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import TrainingArguments
 
 from .recipe import TrainRecipe
@@ -53,15 +56,37 @@ def trainer_arguments(recipe: TrainRecipe, **overrides: Any) -> TrainingArgument
         "metric_for_best_model": "eval_loss" if recipe.keep_best else None,
         "greater_is_better": False if recipe.keep_best else None,
         "logging_steps": recipe.logging_steps,
+        "logging_nan_inf_filter": False,  # a loss that is not finite must be seen
         "report_to": list(recipe.report_to) or "none",
         "dataloader_num_workers": recipe.num_workers,
         "dataloader_pin_memory": device != "cpu",
-        "train_sampling_strategy": "group_by_length" if recipe.group_by_length else "random",
         "remove_unused_columns": False,
         "prediction_loss_only": True,
         "use_cpu": device == "cpu",
+        "disable_tqdm": True,  # progress is shown by `callbacks.Progress`
     }
     return TrainingArguments(**(values | overrides))
+
+
+@contextmanager
+def disk_errors(output_dir: Path) -> Iterator[None]:
+    """Say in one line that a checkpoint couldn't be written; safetensors and torch raise errors of their own.
+
+    Raises:
+        OSError: saying that the run can go on.
+    """
+    try:
+        yield
+    except (OSError, SafetensorError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not any(sign in str(error) for sign in _FULL_DISK):
+            raise
+        raise OSError(
+            f"{output_dir} can't be written ({' '.join(str(error).split())[:200]}); make room, then give the same "
+            "command: it goes on from the newest whole checkpoint."
+        ) from error
+
+
+_FULL_DISK = ("PytorchStreamWriter", "file write failed", "No space left")
 
 
 def training_device(name: str) -> str:
@@ -116,4 +141,4 @@ def _has_amx() -> bool:
     return bool(check and check())
 
 
-__all__ = ["trainer_arguments", "training_device", "training_precision"]
+__all__ = ["disk_errors", "trainer_arguments", "training_device", "training_precision"]
