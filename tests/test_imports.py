@@ -17,8 +17,9 @@ LAYERS = [
     {"networks", "codec", "voices", "voice_files", "voice_rules", "generation", "semantic_tokenizer"},
     {"submodel_generation"},
     {"modeling_bark", "checkpoint_files", "voice_library", "text_inputs"},
-    {"processing_bark", "longform", "acceleration", "training", "evaluation", "suno", "audio"},
+    {"processing_bark", "longform", "acceleration", "suno", "audio"},
     {"registration", "conversion"},
+    {"training", "evaluation"},
     {"__init__"},
     {"cli"},
 ]

@@ -56,9 +56,7 @@ def load_prepared(path: str | Path) -> Dataset:
     """
     folder = Path(path).expanduser()
     if not folder.is_dir():
-        raise ValueError(
-            f"{folder} is no folder; prepared data is a folder that bark-hf prepare wrote; check the path."
-        )
+        raise ValueError(f"{folder} is no folder; prepared data is one that bark-hf prepare wrote; check it.")
     try:
         data = load_from_disk(str(folder))
     except (OSError, ValueError, KeyError) as error:  # what datasets raises for other folders and damaged files
@@ -86,7 +84,7 @@ def clip_of(row: Mapping[str, Any]) -> TrainingClip:
     """
     semantic = torch.from_numpy(np.asarray(row["semantic"], dtype=np.int64))  # [S]
     codes = torch.from_numpy(np.asarray(row["codes"], dtype=np.int64))  # [K, T]
-    return TrainingClip(row["text"], row["speaker"], semantic, codes)
+    return TrainingClip(str(row["text"]), str(row["speaker"]), semantic, codes)
 
 
 __all__ = ["FEATURES", "TrainingClip", "clip_of", "load_prepared"]
