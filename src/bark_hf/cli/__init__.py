@@ -1,4 +1,4 @@
-"""The command line: `bark-hf say | voices | doctor | convert | prepare | evaluate`. One module per command, joined here."""
+"""The command line: `bark-hf say | voices | doctor | convert | prepare | train | evaluate`, one module per command."""
 
 from __future__ import annotations
 
