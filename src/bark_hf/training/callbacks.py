@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 from transformers import TrainerCallback
 
 from ..audio import encode, write_file
@@ -23,7 +24,7 @@ LOG_FILE = "log.jsonl"
 
 
 class Log(TrainerCallback):
-    """Writes output_dir/log.jsonl, one object per line, and shows the same on the terminal.
+    """Writes output_dir/log.jsonl, one object per line, and shows the same on stderr, with a bar on a terminal.
 
     Keys: step, seconds (of training, evaluations and saving left out), and either loss, learning_rate, grad_norm and
     positions_per_second (of this process, padding counts), or eval_loss.
@@ -38,6 +39,7 @@ class Log(TrainerCallback):
         self.path, self.positions, self.title, self.n_steps = output_dir / LOG_FILE, positions, title, n_steps
         self.seconds = self.logged_seconds = self.mark = 0.0
         self.logged_positions = 0
+        self.bar: tqdm | None = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Forget the lines behind the checkpoint that the run goes on from: those steps are done again."""
@@ -45,11 +47,19 @@ class Log(TrainerCallback):
             lines = [line for line in read_log(self.path) if line["step"] <= state.global_step]
             self.path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
             self.seconds = self.logged_seconds = max((line["seconds"] for line in lines), default=0.0)
+            if sys.stderr.isatty():
+                self.bar = tqdm(desc=self.title, total=self.n_steps, initial=state.global_step, unit="step")
         self.mark = time.monotonic()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         now = time.monotonic()
         self.seconds, self.mark = self.seconds + now - self.mark, now
+        if self.bar is not None:
+            self.bar.update()
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self.bar is not None:
+            self.bar.close()
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.mark = time.monotonic()
@@ -71,7 +81,7 @@ class Log(TrainerCallback):
         if state.is_world_process_zero:
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
-            print(f"{self.title} {shown(line, self.n_steps)}", file=sys.stderr, flush=True)
+            tqdm.write(f"{self.title} {shown(line, self.n_steps)}", file=sys.stderr)
         loss = logs.get("loss", logs.get("eval_loss", 0.0))
         if not math.isfinite(loss):
             raise ValueError(

@@ -106,7 +106,11 @@ def train_stage(recipe: StageRecipe) -> Path:
         print(describe(trainer, recipe, len(train_examples), eval_examples, checkpoint), file=sys.stderr, flush=True)
     with disk_errors(output_dir):
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-        if eval_examples is not None and trainer.state.global_step % (recipe.eval_steps or n_steps + 1):
+        if (
+            eval_examples is not None
+            and not recipe.keep_best
+            and trainer.state.global_step % (recipe.eval_steps or n_steps + 1)
+        ):
             trainer.evaluate()
     return save_result(trainer, recipe, folder, output_dir)
 

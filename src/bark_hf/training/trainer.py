@@ -132,13 +132,9 @@ def _fast_bf16(device: str) -> bool:
     if device == "cuda":
         return torch.cuda.get_device_capability()[0] >= 8
     if device == "cpu":
-        return bool(torch.backends.cpu.get_cpu_capability() and _has_amx())
+        checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # not in every version of torch
+        return any(getattr(torch.cpu, name, bool)() for name in checks)
     return device == "xpu"
-
-
-def _has_amx() -> bool:
-    check = getattr(torch.cpu, "_is_amx_tile_supported", None)  # AVX-512 alone is no faster in bfloat16 here
-    return bool(check and check())
 
 
 __all__ = ["disk_errors", "trainer_arguments", "training_device", "training_precision"]
