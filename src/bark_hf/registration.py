@@ -2,7 +2,7 @@
 
 After this has run, `AutoConfig`, `AutoModel`, `AutoModelForTextToWaveform`, `AutoProcessor`, `AutoTokenizer` and
 `pipeline("text-to-speech")` give this package's classes for model_type "bark", and `AutoConfig` and `AutoModel` know
-our own codec, model_type "bark_mel_codec".
+our own codecs, model_types "bark_mel_codec" and "bark_vocos_encodec".
 """
 
 from __future__ import annotations
@@ -18,15 +18,18 @@ from transformers import (
 from transformers.models.auto import processing_auto
 
 from .codec.mel import BarkMelCodecConfig, BarkMelCodecModel
+from .codec.vocos_encodec import VocosEncodecConfig, VocosEncodecModel
 from .configuration_bark import BarkConfig
 from .modeling_bark import BarkModel
 from .processing_bark import BarkProcessor
 
 
 def register() -> None:
-    """Register config, model, processor, tokenizer and our codec; calling it again changes nothing."""
+    """Register config, model, processor, tokenizer and our codecs; calling it again changes nothing."""
     AutoConfig.register(BarkMelCodecConfig.model_type, BarkMelCodecConfig, exist_ok=True)
     AutoModel.register(BarkMelCodecConfig, BarkMelCodecModel, exist_ok=True)
+    AutoConfig.register(VocosEncodecConfig.model_type, VocosEncodecConfig, exist_ok=True)
+    AutoModel.register(VocosEncodecConfig, VocosEncodecModel, exist_ok=True)
     AutoConfig.register(BarkConfig.model_type, BarkConfig, exist_ok=True)
     AutoModel.register(BarkConfig, BarkModel, exist_ok=True)
     AutoModelForTextToWaveform.register(BarkConfig, BarkModel, exist_ok=True)

@@ -10,6 +10,7 @@ from functools import partial
 import torch
 from torch import nn
 from torch.nn import functional as F
+from transformers import initialization as init
 
 _EPS = 1e-6
 _MAX_MAGNITUDE = 100.0  # exp() of an untrained or broken head must not overflow
@@ -139,9 +140,11 @@ class VocosDecoder(nn.Module):
         hidden = self.norm(self.embed(features).transpose(1, 2), condition)  # [B, T, E]
         for block in self.blocks:
             hidden = block(hidden, condition)
-        head = self.head(self.final_norm(hidden)).float().transpose(1, 2)
-        log_magnitude, phase = head.chunk(2, dim=1)
-        return torch.polar(log_magnitude.exp().clamp_max(_MAX_MAGNITUDE), phase)
+        hidden = self.final_norm(hidden).float()
+        with torch.autocast(hidden.device.type, enabled=False):  # a phase in bfloat16 would be off by a hundredth
+            head = F.linear(hidden, self.head.weight.float(), self.head.bias.float()).transpose(1, 2)
+            log_magnitude, phase = head.chunk(2, dim=1)
+            return torch.polar(log_magnitude.exp().clamp_max(_MAX_MAGNITUDE), phase)
 
     def forward(self, features: torch.Tensor, condition: int | None = None) -> torch.Tensor:
         """Features [B, num_features, T] -> float32 waveform [B, T * hop_length].
@@ -154,4 +157,24 @@ class VocosDecoder(nn.Module):
             return inverse_stft(spectrum, self.n_fft, self.hop_length)
 
 
-__all__ = ["AdaptiveLayerNorm", "ConvNeXtBlock", "VocosDecoder", "inverse_stft"]
+def init_decoder_weights(decoder: VocosDecoder, std: float) -> None:
+    """Fresh weights, for what Transformers hasn't loaded: normal ones, norms that do nothing, gains of 1 / layers.
+
+    Args:
+        std: standard deviation of the weights of convolutions and linear layers.
+    """
+    for module in decoder.modules():
+        if isinstance(module, nn.Linear | nn.Conv1d):
+            init.normal_(module.weight, std=std)
+            init.zeros_(module.bias)
+        elif isinstance(module, nn.LayerNorm):
+            init.ones_(module.weight)
+            init.zeros_(module.bias)
+        elif isinstance(module, AdaptiveLayerNorm):
+            init.ones_(module.scale)
+            init.zeros_(module.shift)
+        elif isinstance(module, ConvNeXtBlock):
+            init.constant_(module.gamma, 1 / len(decoder.blocks))
+
+
+__all__ = ["AdaptiveLayerNorm", "ConvNeXtBlock", "VocosDecoder", "init_decoder_weights", "inverse_stft"]

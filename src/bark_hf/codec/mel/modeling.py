@@ -13,7 +13,8 @@ from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.models.encodec.modeling_encodec import EncodecDecoderOutput, EncodecEncoderOutput, EncodecOutput
 
-from ..vocos import AdaptiveLayerNorm, VocosDecoder
+from ..checks import check_codes
+from ..vocos import VocosDecoder, init_decoder_weights
 from .configuration import BarkMelCodecConfig
 from .quantizer import ResidualQuantizer
 from .spectrogram import log_mel
@@ -59,17 +60,8 @@ class BarkMelCodecModel(PreTrainedModel):
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
-        if isinstance(module, nn.Linear | nn.Conv1d):
-            init.normal_(module.weight, std=self.config.initializer_range)
-            init.zeros_(module.bias)
-        elif isinstance(module, nn.LayerNorm):
-            init.ones_(module.weight)
-            init.zeros_(module.bias)
-        elif isinstance(module, AdaptiveLayerNorm):
-            init.ones_(module.scale)
-            init.zeros_(module.shift)
-        elif hasattr(module, "gamma"):
-            init.constant_(module.gamma, 1 / self.config.decoder_num_layers)
+        if isinstance(module, VocosDecoder):
+            init_decoder_weights(module, self.config.initializer_range)
         elif isinstance(module, ResidualQuantizer):
             for name, buffer in module.named_buffers():
                 (init.ones_ if name == "scale" else init.zeros_)(buffer)
@@ -137,7 +129,7 @@ class BarkMelCodecModel(PreTrainedModel):
                 fitted.
         """
         self._check_fitted()
-        self._check_codes(audio_codes)
+        check_codes(audio_codes, self.config.num_quantizers, self.config.codebook_size)
         audio = self.decoder(self.quantizer.normalised(audio_codes[0]))[:, None]
         return EncodecDecoderOutput(audio) if return_dict else (audio,)
 
@@ -152,22 +144,6 @@ class BarkMelCodecModel(PreTrainedModel):
     def _check_fitted(self) -> None:
         if not self.quantizer.is_fitted:
             raise ValueError("The codec's codebooks are empty; run `fit_quantizer` on speech, or load a fitted codec.")
-
-    def _check_codes(self, codes: torch.Tensor) -> None:
-        books, size = self.config.num_quantizers, self.config.codebook_size
-        if codes.ndim != 4 or codes.shape[0] != 1 or codes.is_floating_point() or codes.dtype == torch.bool:
-            raise ValueError(
-                f"audio_codes must be integers [1, batch, books, frames], not {codes.dtype} of shape "
-                f"{tuple(codes.shape)}."
-            )
-        if not 1 <= codes.shape[2] <= books:
-            raise ValueError(f"audio_codes have {codes.shape[2]} books; this codec decodes 1..{books}.")
-        if codes.numel():
-            low, high = (int(value) for value in codes.aminmax())
-            if low < 0 or high >= size:
-                raise ValueError(
-                    f"audio_codes hold values {low}..{high}; allowed are 0..{size - 1} (codebook_size - 1)."
-                )
 
 
 __all__ = ["BarkMelCodecModel"]

@@ -5,6 +5,8 @@ Knows vectors and nearest neighbours; knows neither sound nor how the codebooks 
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -59,30 +61,36 @@ class ResidualQuantizer(nn.Module):
         """Whether the codebooks hold anything."""
         return bool(self.fitted_frames)
 
+    def _exact(self) -> Any:
+        """No autocast: distances in bfloat16 would give other codes in training than in use."""
+        return torch.autocast(self.codebooks.device.type, enabled=False)
+
     def project(self, log_mel: torch.Tensor) -> torch.Tensor:
         """Log-mel [B, bins, T] -> principal components float32 [B, T, C]."""
-        centred = (log_mel.float().transpose(1, 2) - self.mean.float()) / self.scale.float()
-        return centred @ self.components.float().T
+        with self._exact():
+            centred = (log_mel.float().transpose(1, 2) - self.mean.float()) / self.scale.float()
+            return centred @ self.components.float().T
 
     def encode(self, log_mel: torch.Tensor) -> torch.Tensor:
         """Log-mel [B, bins, T] -> codes int64 [B, K, T]. An item's codes don't depend on its neighbours."""
-        codebooks = self.codebooks.float()
-        codes = []
-        for item in log_mel.split(1):
-            residual = self.project(item)[0]  # [T, C]
-            books = []
-            for codebook in codebooks:
-                index = nearest(residual, codebook)
-                residual = residual - codebook[index]
-                books.append(index)
-            codes.append(torch.stack(books))
-        return torch.stack(codes)
+        with self._exact():
+            return torch.stack([self._encode_item(self.project(item)[0]) for item in log_mel.split(1)])
+
+    def _encode_item(self, residual: torch.Tensor) -> torch.Tensor:
+        """Principal components [T, C] -> codes [K, T]."""
+        books = []
+        for codebook in self.codebooks.float():
+            index = nearest(residual, codebook)
+            residual = residual - codebook[index]
+            books.append(index)
+        return torch.stack(books)
 
     def normalised(self, codes: torch.Tensor) -> torch.Tensor:
         """Codes int64 [B, k, T] with k <= K books -> normalised log-mel float32 [B, bins, T], about unit variance."""
         books = self.codebooks[: codes.shape[1]].float()
-        total = sum(F.embedding(codes[:, k], book) for k, book in enumerate(books))  # [B, T, C]
-        return (total @ self.components.float()).transpose(1, 2)
+        total = torch.stack([F.embedding(codes[:, k], book) for k, book in enumerate(books)]).sum(0)  # [B, T, C]
+        with self._exact():
+            return (total @ self.components.float()).transpose(1, 2)
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
         """Codes int64 [B, k, T] with k <= K books -> log-mel float32 [B, bins, T]."""
