@@ -53,6 +53,11 @@ class SemanticTokenizer(nn.Module, ABC):
         """Tokens per second."""
 
     @property
+    def frame_rate_hz(self) -> float:
+        """Frames per second of the features, which a nominal `rate_hz` may be an average of."""
+        return self.rate_hz
+
+    @property
     @abstractmethod
     def vocab_size(self) -> int:
         """Tokens are 0..vocab_size-1."""
@@ -113,6 +118,7 @@ class SemanticTokenizer(nn.Module, ABC):
         settings = {"tokenizer_type": self.tokenizer_type, "rate_hz": self.rate_hz, **asdict(self.config)}
         part = folder / f".{CONFIG_NAME}.part"
         part.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+        (folder / WEIGHTS_NAME).chmod(part.stat().st_mode)  # safetensors makes files readable by the owner alone
         part.replace(folder / CONFIG_NAME)
         if with_encoder and self.encoder is not None:
             self.encoder.save_pretrained(folder / ENCODER_FOLDER)

@@ -78,6 +78,10 @@ class HubertQuantizer(SemanticTokenizer):
         return self.config.semantic_rate_hz
 
     @property
+    def frame_rate_hz(self) -> float:
+        return self.config.sampling_rate / self.load_encoder().hop_length
+
+    @property
     def vocab_size(self) -> int:
         return self.config.vocab_size
 
