@@ -48,6 +48,7 @@ def judge(
     compare = encoder is not None and bool(references)
     speakers = _embed_references(encoder, references) if encoder is not None and references else {}
     groups: dict[str, list[Embedded]] = {}
+    several_stages = len({clip.stage for clip in clips}) > 1
     items = []
     for number, clip in enumerate(clips, start=1):
         audio, rate = (np.zeros(0, np.float32), 1) if clip.wav is None else read_sound(clip.wav)
@@ -57,7 +58,7 @@ def judge(
             item.heard = "" if clip.wav is None else recogniser.transcribe(clip.wav).strip()
             item.edits = count_edits(clip.text, item.heard)
         if compare and encoder is not None:
-            members = groups.setdefault(group_name(clip), [])
+            members = groups.setdefault(f"{clip.stage}: {clip.voice}" if several_stages else clip.voice, [])
             vector = encoder.embed(audio, rate)
             if vector is not None:
                 members.append(Embedded(vector, _source(clip)))
@@ -69,11 +70,6 @@ def judge(
     if compare and encoder is not None:
         results.similarities = similarity(encoder.name, groups, speakers)
     return results
-
-
-def group_name(clip: Clip) -> str:
-    """The row of the similarity matrix that a clip belongs to."""
-    return clip.voice if clip.stage == "text" else f"{clip.stage}: {clip.voice}"
 
 
 def _measured(clip: Clip, sound: SoundMeasures, semantic_rate_hz: float, limits: Limits | None) -> Judged:
