@@ -97,6 +97,7 @@ class CodecTrainer(Trainer):
         self.adversary: Adversary | None = None
         if recipe.discriminator_share:
             self.adversary = Adversary(recipe, self.args.device, lambda grad: self.accelerator.reduce(grad, "mean"))
+        self.can_return_loss = True  # batches have no labels; Trainer wouldn't evaluate them otherwise
         self.remove_callback(PrinterCallback)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> RunOrder:
@@ -108,7 +109,9 @@ class CodecTrainer(Trainer):
         start = round(self.state.max_steps * (1 - self.recipe.discriminator_share))
         return self.adversary is not None and self.state.global_step >= start
 
-    def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
         """The loss of a batch of crops {"input_values": float [B, 1, n]}."""
         audio = inputs["input_values"]
         predicted = model(input_values=audio).audio_values[:, 0].float()  # [B, n]
@@ -116,7 +119,7 @@ class CodecTrainer(Trainer):
         rate = self.accelerator.unwrap_model(model).config.sampling_rate
         mel = mel_l1(predicted, target, rate)
         if not model.training:
-            return (mel, {"loss": mel}) if kwargs.get("return_outputs") else mel
+            return (mel, {}) if return_outputs else mel
         self.n_frames += self.order.lengths[0] * audio.shape[0]
         loss = self.recipe.mel_weight * mel + self.recipe.stft_weight * stft_loss(predicted, target)
         if self.is_adversarial:

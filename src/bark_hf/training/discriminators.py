@@ -5,6 +5,7 @@ Knows waveforms and scores; knows neither codecs nor losses. Small on purpose: t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -33,35 +34,43 @@ class Judgement(NamedTuple):
 
 
 class _Stack(nn.Module):
-    """Convolutions with leaky ReLU, and a last one that gives one channel of scores."""
+    """Convolutions over time with leaky ReLU, and a last one that gives one channel of scores.
 
-    def __init__(self, channels: int, depth: int, kernel: tuple[int, int], stride: tuple[int, int]):
+    Args:
+        sizes: channels, from the input's to the last layer's.
+        kernel, stride: of the layers, in positions.
+    """
+
+    def __init__(self, sizes: Sequence[int], kernel: int, stride: int):
         super().__init__()
-        padding = (kernel[0] // 2, kernel[1] // 2)
-        sizes = [1, *(channels * 2 ** min(i, 3) for i in range(depth))]
-        self.layers = nn.ModuleList(weight_norm(nn.Conv2d(i, o, kernel, stride, padding)) for i, o in pairwise(sizes))
-        self.last = weight_norm(nn.Conv2d(sizes[-1], 1, (3, 1), padding=(1, 0)))
+        self.layers = nn.ModuleList(
+            weight_norm(nn.Conv1d(i, o, kernel, stride, kernel // 2)) for i, o in pairwise(sizes)
+        )
+        self.last = weight_norm(nn.Conv1d(sizes[-1], 1, 3, padding=1))
 
-    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """[B, 1, H, W] -> scores [B, 1, H', W'], activations."""
+    def forward(self, signal: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """[N, channels, T] -> scores [N, 1, T'], activations."""
         features = []
         for layer in self.layers:
-            image = F.leaky_relu(layer(image), 0.1)
-            features.append(image)
-        return self.last(image), features
+            signal = F.leaky_relu(layer(signal), 0.1)
+            features.append(signal)
+        return self.last(signal), features
 
 
 class Discriminators(nn.Module):
-    """One discriminator per period, which sees every p-th sample as a row, and one per STFT window.
+    """One discriminator per period, which sees every p-th sample as one signal, and one per STFT window.
+
+    All convolve over time alone (a spectrum's bins are channels): two-dimensional ones take ten times as long on a CPU.
 
     Args:
-        channels: of the first layer; doubled three times.
+        channels: of the first layer over a period; doubled three times, which is also the width over spectra.
     """
 
     def __init__(self, channels: int = 8):
         super().__init__()
-        self.periods = nn.ModuleList(_Stack(channels, 5, (5, 1), (3, 1)) for _ in PERIODS)
-        self.spectra = nn.ModuleList(_Stack(channels, 4, (3, 3), (2, 1)) for _ in WINDOWS)
+        rising = [channels * 2 ** min(i, 3) for i in range(5)]
+        self.periods = nn.ModuleList(_Stack([1, *rising], kernel=5, stride=3) for _ in PERIODS)
+        self.spectra = nn.ModuleList(_Stack([n // 2 + 1, *[8 * channels] * 4], kernel=5, stride=1) for n in WINDOWS)
 
     def forward(self, audio: torch.Tensor) -> Judgement:
         """Waveforms float [B, n] -> scores and activations."""
@@ -71,15 +80,15 @@ class Discriminators(nn.Module):
 
 
 def folded(audio: torch.Tensor, period: int) -> torch.Tensor:
-    """[B, n] -> [B, 1, ceil(n / period), period]; the end is mirrored."""
+    """[B, n] -> [B * period, 1, ceil(n / period)]: an item's signal r holds samples r, r + period, ...; zeros behind."""
     missing = -audio.shape[1] % period
-    return F.pad(audio[:, None], (0, missing), mode="reflect").unflatten(2, (-1, period))
+    return F.pad(audio, (0, missing)).unflatten(1, (-1, period)).transpose(1, 2).flatten(0, 1)[:, None]
 
 
 def log_spectrum(audio: torch.Tensor, n_fft: int) -> torch.Tensor:
-    """[B, n] -> log magnitudes [B, 1, n_fft // 2 + 1, T] about -1..1, a quarter window apart."""
+    """[B, n] -> log magnitudes [B, n_fft // 2 + 1, T] about -1..1, half a window apart."""
     with torch.autocast(audio.device.type, enabled=False):
-        return magnitudes(audio.float(), n_fft, n_fft // 4).clamp_min(_FLOOR).log()[:, None] / 5 + 1
+        return magnitudes(audio.float(), n_fft, n_fft // 2).clamp_min(_FLOOR).log() / 5 + 1
 
 
 __all__ = ["Discriminators", "Judgement", "folded", "log_spectrum"]
