@@ -20,7 +20,7 @@ def prepare(
     sources: Annotated[
         list[str],
         typer.Argument(
-            metavar="SOURCE...",
+            metavar="SOURCE",
             help="Folder with metadata.csv or metadata.jsonl (audiofolder, LJSpeech), dataset folder, or Hub dataset.",
         ),
     ],

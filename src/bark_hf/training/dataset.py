@@ -59,6 +59,8 @@ def load_prepared(path: str | Path) -> Dataset:
         raise ValueError(f"{folder} is no folder; prepared data is one that bark-hf prepare wrote; check it.")
     try:
         data = load_from_disk(str(folder))
+    except IndexError:  # datasets does not read what it wrote without rows
+        raise ValueError(f"{folder} has no rows; training needs at least 1 clip; prepare it again.") from None
     except (OSError, ValueError, KeyError) as error:  # what datasets raises for other folders and damaged files
         reason = " ".join(str(error).split())
         raise ValueError(f"{folder} is no dataset ({reason}); make it with bark-hf prepare SOURCE {folder}.") from error
@@ -71,8 +73,6 @@ def load_prepared(path: str | Path) -> Dataset:
             f"{folder} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}; it has "
             f"{', '.join(data.column_names)}; prepare it with bark-hf prepare {folder} OUT."
         )
-    if len(data) == 0:
-        raise ValueError(f"{folder} has no rows; training needs at least 1 clip; prepare it again.")
     return data
 
 

@@ -86,7 +86,7 @@ def load_dataset_folder(path: Path, options: SourceOptions) -> DatasetSource:
     """
     try:
         data = load_from_disk(str(path))
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, IndexError) as error:  # the last for one without rows
         raise ValueError(
             f"the dataset {path} can't be read ({' '.join(str(error).split())}); save it again."
         ) from error

@@ -15,7 +15,7 @@ from ...checkpoint_files import CheckpointFiles
 from .encoding import TOKENIZER_FOLDER, Networks, SemanticTokenizer, checkpoint_rules, fingerprint, load_tokenizer
 from .options import ClipRules, SourceOptions
 from .report import PrepareReport
-from .shards import DATASET_FILE, REPORT_FILE, PartFolder, check_settings, partial_folder, read_json, write_json
+from .shards import DATASET_FILE, REPORT_FILE, PartFolder, check_settings, partial_folder, read_json
 from .sources import Place, Sources, open_source
 from .work import Job, work
 
@@ -198,8 +198,7 @@ def _assemble(parts: PartFolder, settings: dict[str, Any]) -> PrepareReport:
     for part in parts.reports():
         report.add(part)
     if not report.clips:
-        path = parts.folder / REPORT_FILE
-        write_json(path, report.to_dict())
+        path = parts.discard(report)
         reasons = ", ".join(f"{count} {reason}" for reason, count in report.reasons().items())
         raise ValueError(f"no clip is left of {len(report.refused)} ({reasons}); {path} says why, clip by clip.")
     parts.finish(report)

@@ -39,13 +39,13 @@ class PartFolder:
         self.folder = partial_folder(out)
 
     def open(self, settings: dict[str, Any]) -> None:
-        """Start, or go on with what is there.
+        """Start, or go on with what is there; settings may change until a part is finished.
 
         Raises:
-            ValueError: if what is there was made with other settings. OSError: if nothing can be written.
+            ValueError: if parts that are there were made with other settings. OSError: if nothing can be written.
         """
         manifest = self.folder / _MANIFEST
-        if manifest.is_file():
+        if manifest.is_file() and len(self.missing()) < self.n_parts:
             check_settings(read_json(manifest)["settings"], settings, self.folder)
             return
         with writing(self.folder):
@@ -86,6 +86,15 @@ class PartFolder:
         with writing(self.out):
             complete.replace(self.out)
         shutil.rmtree(self.folder)
+
+    def discard(self, report: PrepareReport) -> Path:
+        """Delete the parts, none of which has a row; gives the file with the report, which stays."""
+        shutil.rmtree(self.folder)
+        path = self.folder / REPORT_FILE
+        with writing(self.folder):
+            self.folder.mkdir()
+        write_json(path, report.to_dict())
+        return path
 
     def _rows(self, number: int) -> Path:
         return self.folder / f"{number:05d}.arrow"
