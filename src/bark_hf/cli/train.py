@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -66,7 +67,8 @@ def _command(name: str) -> Any:
         given = {field: value for field, value in options.items() if value is not None}
         with only_our_words():
             result = function(load_recipe(recipe_class, config, given))
-        print(result)
+        if os.environ.get("RANK", "0") == "0":  # one of several processes speaks for all
+            print(result)
 
     run.__doc__ = f"Train {STAGES[name].help}. A flag wins over the recipe's line."
     _set_parameters(run, [_config_parameter(), *(_parameter(spec) for spec in dataclasses.fields(recipe_class))])

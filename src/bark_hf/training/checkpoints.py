@@ -66,7 +66,10 @@ def prepare_output(recipe: TrainRecipe) -> Path | None:
         OSError: if the folder can't be written.
     """
     output_dir = Path(recipe.output_dir).expanduser()
-    output_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        output_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(f"output_dir={output_dir} can't be made ({error.strerror}); give another one.") from error
     for checkpoint in checkpoints(output_dir):
         if not recipe.resume or not is_whole(checkpoint):
             shutil.rmtree(checkpoint)

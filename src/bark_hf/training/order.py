@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
-import torch
+import numpy as np
 from torch.utils.data import Dataset, Sampler
 
 POOL = 50  # batches among which clips are sorted by length
@@ -118,17 +118,17 @@ class RunOrder(Sampler[Place]):
         for number in range(-(-self.n_examples // (POOL * self.batch_size))):
             for batch in self._pool(stream, number):
                 full = place >= self.full_from
-                for epoch, index in batch:
+                for epoch, clip in batch:
                     if place == self.n_examples:
                         return
-                    yield Place(epoch, index, full)
+                    yield Place(epoch, clip, full)
                     place += 1
 
     def _shuffled_passes(self) -> Iterator[tuple[int, int]]:
         epoch = 0
         while True:
-            order = torch.randperm(len(self.lengths), generator=_generator(self.seed, epoch, 0))
-            yield from ((epoch, index) for index in order.tolist())
+            order = np.random.default_rng([self.seed, epoch, 0]).permutation(len(self.lengths))
+            yield from ((epoch, clip) for clip in order.tolist())
             epoch += 1
 
     def _pool(self, stream: Iterator[tuple[int, int]], number: int) -> list[list[tuple[int, int]]]:
@@ -137,13 +137,9 @@ class RunOrder(Sampler[Place]):
             clips.sort(key=lambda clip: self.lengths[clip[1]])
         batches = [clips[i : i + self.batch_size] for i in range(0, len(clips), self.batch_size)]
         if self.group:
-            order = torch.randperm(len(batches), generator=_generator(self.seed, number, 1)).tolist()
+            order = np.random.default_rng([self.seed, number, 1]).permutation(len(batches))
             batches = [batches[i] for i in order]
         return batches
-
-
-def _generator(seed: int, number: int, purpose: int) -> torch.Generator:
-    return torch.Generator().manual_seed(hash((seed, number, purpose)) % 2**63)
 
 
 __all__ = ["EvaluationExamples", "Place", "RunExamples", "RunOrder", "collate"]

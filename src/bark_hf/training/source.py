@@ -49,7 +49,13 @@ def checkpoint_folder(model: str | Path) -> Path:
     CheckpointFiles.open(name, {})
     folder = Path(name)
     if not folder.is_dir():
-        folder = Path(snapshot_download(name, ignore_patterns=_FLAX_AND_TENSORFLOW))
+        try:
+            folder = Path(snapshot_download(name, ignore_patterns=_FLAX_AND_TENSORFLOW))
+        except OSError as error:  # every error of huggingface_hub that a user can meet is one
+            reason = " ".join(str(error).split())[:200]
+            raise OSError(
+                f"{name} can't be had from the Hub ({reason}); check name and connection, or give a folder."
+            ) from error
     config = CheckpointFiles(str(folder)).read_json("config.json")
     if config is None or config.get("model_type") != "bark":
         found = "no config.json" if config is None else f"a config.json of model_type {config.get('model_type')!r}"

@@ -64,7 +64,9 @@ def train_stage(recipe: StageRecipe) -> Path:
         OSError: if the disk refuses. The same call then goes on from the newest checkpoint.
         ImportError: if a package is missing.
     """
-    arguments = trainer_arguments(recipe, ddp_find_unused_parameters=recipe.part == "fine_acoustics")
+    # A fine batch has one codebook: the heads of the others are unused, and evaluation takes each example by itself.
+    fine = {"ddp_find_unused_parameters": True, "per_device_eval_batch_size": 1}
+    arguments = trainer_arguments(recipe, **(fine if recipe.part == "fine_acoustics" else {}))
     folder = checkpoint_folder(recipe.model)
     train_examples, eval_examples = make_examples(recipe, folder)
     set_seed(recipe.seed)  # fresh weights and adapters
