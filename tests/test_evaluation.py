@@ -10,6 +10,7 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -330,6 +331,42 @@ def test_the_cap_grows_with_the_clip():
     assert recognisers.token_cap(30.0) == recognisers.token_cap(300.0) == 224
 
 
+def test_the_cap_reaches_both_kinds_of_whisper(tmp_path, monkeypatch):
+    """Fakes with the packages' signatures: 2 s of sound may give 48 tokens; a CTC network takes no such option."""
+    asked = []
+
+    class FakeWhisper:
+        def __init__(self, model, device, compute_type):
+            asked.append((device, compute_type))
+
+        def transcribe(self, path, **options):
+            asked.append(options)
+            return [SimpleNamespace(text=" one"), SimpleNamespace(text=" two")], None
+
+    fake = SimpleNamespace(WhisperModel=FakeWhisper, available_models=lambda: ["base"])
+    monkeypatch.setitem(sys.modules, "faster_whisper", fake)
+    wav = tone(tmp_path / "a.wav", 2.0)
+    assert recognisers.FasterWhisper("base", "de").transcribe(wav).split() == ["one", "two"]
+    common = {"beam_size": 5, "condition_on_previous_text": False}
+    assert asked == [("cpu", "int8"), common | {"language": "de", "max_new_tokens": 48}]
+
+    class FakePipe:
+        type, feature_extractor = "seq2seq_whisper", SimpleNamespace(sampling_rate=16_000)
+        model = SimpleNamespace(generation_config=SimpleNamespace(is_multilingual=True))
+
+        def __call__(self, sound, **options):
+            asked.append((sound["raw"].size, options))
+            return {"text": "three"}
+
+    monkeypatch.setattr("transformers.pipeline", lambda task, model, device: FakePipe())
+    listener = recognisers.TransformersRecogniser("x", "de")
+    assert listener.transcribe(wav) == "three"
+    options = {"max_new_tokens": 48, "language": "de", "task": "transcribe"}
+    assert asked[-1] == (32_000, {"generate_kwargs": options})
+    listener.transcribe(tone(tmp_path / "long.wav", 31.0))
+    assert asked[-1][1] == {"generate_kwargs": options | {"max_new_tokens": 224}, "return_timestamps": True}
+
+
 @pytest.mark.parametrize("name", ["whisper", "faster-whisper", "faster-whisper:", "vosk:small"])
 def test_unknown_recognisers(name):
     with pytest.raises(ValueError, match="is unknown; it is faster-whisper:MODEL or transformers:MODEL"):
@@ -469,11 +506,11 @@ def test_texts_end_to_end(checkpoint, tmp_path, scripted):
 def test_batches_and_more_voices_change_no_item(checkpoint, tmp_path, scripted):
     results, _, _ = evaluate_tiny(checkpoint, tmp_path, "--batch-size", "1", voices="none")
     (tmp_path / "b").mkdir()
-    more, _, _ = evaluate_tiny(checkpoint, tmp_path / "b", "--batch-size", "3", voices="all,none")
+    more, _, _ = evaluate_tiny(checkpoint, tmp_path / "b", "--batch-size", "3", voices="de_speaker_1,none")
     ours = [item for item in more["items"] if item["voice"] == "none"]
     for one, other in zip(results["items"], ours, strict=True):
         assert Path(one["wav"]).read_bytes() == Path(other["wav"]).read_bytes()
-    assert {item["voice"] for item in more["items"]} == {"none", "v2/en_speaker_6", "de_speaker_1"}
+    assert len(more["items"]) == 4
 
 
 def test_recordings_of_the_same_texts_stand_beside(checkpoint, tmp_path, scripted):
@@ -494,7 +531,7 @@ def test_recordings_of_the_same_texts_stand_beside(checkpoint, tmp_path, scripte
 
 
 def test_results_are_not_mixed_and_strangers_files_stay(checkpoint, tmp_path, scripted):
-    _, out, _ = evaluate_tiny(checkpoint, tmp_path, voices="all,none")
+    _, out, _ = evaluate_tiny(checkpoint, tmp_path, voices="de_speaker_1,none")
     options = (tmp_path / "texts.txt", "-m", checkpoint, "--max-duration", "0.1", "--recogniser", "none", "-o", out)
     failed(run(*options), "has results already", "--overwrite")
     (out / "audio" / "mine.wav").touch()
