@@ -87,18 +87,20 @@ def build_network(recipe: TokenizerRecipe) -> NetworkTokenizer:
         return FrameNetworkTokenizer(
             FrameNetworkConfig(
                 vocab_size=recipe.vocab_size,
-                hidden_size=recipe.hidden_size,
+                hidden_size=recipe.hidden_size or FrameNetworkConfig.hidden_size,
                 num_layers=recipe.num_layers,
                 switching_penalty=recipe.switching_penalty,
             )
         )
     source = recipe.encoder or HubertQuantizerConfig.encoder
     encoder = SpeechEncoder(source, recipe.layer, normalize_input=False)
+    hidden_size = recipe.hidden_size or HubertQuantizerConfig.hidden_size
     config = HubertQuantizerConfig(
         encoder=source,
         layer=recipe.layer,
         input_size=encoder.feature_size,
-        hidden_size=recipe.hidden_size,
+        hidden_size=hidden_size,
+        intermediate_size=4 * hidden_size,  # as in the community's larger files
         vocab_size=recipe.vocab_size,
         semantic_rate_hz=recipe.label_rate_hz or HubertQuantizerConfig.semantic_rate_hz,
         sampling_rate=encoder.sampling_rate,

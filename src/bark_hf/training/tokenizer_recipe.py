@@ -32,7 +32,9 @@ class TokenizerRecipe(TrainRecipe):
     max_clips: int | None = option(None, help="Use at most so many clips, a random sample.", least=2)
     crop_seconds: float = option(4.0, help="Longest piece of a clip that is one training example.", least=0.1)
     augment: bool = option(True, help="Vary speed, formants, equalisation, noise and band width (frame_network).")
-    hidden_size: int = option(128, help="Channels of frame_network, or of hubert_quantizer's LSTM.", least=1)
+    hidden_size: int | None = option(
+        None, help="Channels of frame_network (default 128) or of hubert_quantizer's LSTM (default 1024).", least=1
+    )
     num_layers: int = option(6, help="Blocks of frame_network.", least=0)
     switching_penalty: float = option(
         0.0,
