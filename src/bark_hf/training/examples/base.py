@@ -59,9 +59,9 @@ class StageExamples(torch.utils.data.Dataset):
 
     def set_epoch(self, epoch: int) -> None:
         """Draw other windows and histories: those of `epoch`, an integer of at least 0."""
-        if isinstance(epoch, bool) or not isinstance(epoch, int) or epoch < 0:
+        if isinstance(epoch, bool) or not isinstance(epoch, (int, np.integer)) or epoch < 0:
             raise ValueError(f"epoch={epoch!r} must be an integer of at least 0.")
-        self.epoch = epoch
+        self.epoch = int(epoch)
 
     def __len__(self) -> int:
         return len(self._kept)
