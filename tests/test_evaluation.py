@@ -655,6 +655,12 @@ def test_prepared_data_end_to_end(checkpoint, prepared, tmp_path, scripted):
     assert {"coarse: x", "text: y"} < set(results["similarity"]["rows"])
     assert set(results["losses"]) == {"semantic", "coarse", "fine"}
     assert "teacher-forced losses" in result.stdout
+    assert "WER" in result.stdout
+    options = ("--losses", "--limit", "1", "--recogniser", "none", "--no-similarity", "--overwrite")
+    result = run("--prepared", prepared, "-m", checkpoint, *options, "-o", out)
+    assert result.exit_code == 0, result.output
+    assert "WER" not in result.stdout  # nothing was said
+    assert not (out / "plot.png").exists()
 
 
 def test_losses_are_hand_written_cross_entropies(checkpoint, prepared):

@@ -204,6 +204,7 @@ def write_results(results: Results, folder: Path, settings: dict[str, Any], limi
     results.versions = {"python": platform.python_version()} | {
         name: found for name in PACKAGES if (found := _version(name)) is not None
     }
+    (folder / PLOT).unlink(missing_ok=True)
     if results.items:
         plot_results(results, folder / PLOT, limits)
     write_file(folder / RESULTS, (json.dumps(results.to_dict(), indent=1, ensure_ascii=False) + "\n").encode())

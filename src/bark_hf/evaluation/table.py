@@ -21,7 +21,8 @@ def print_results(results: Results, console: Console, worst: int = 5) -> None:
     """
     from rich.table import Table
 
-    console.print(_groups(results.groups))
+    if results.items:
+        console.print(_groups(results.groups))
     similar = results.similarities
     if similar is not None:
         table = Table("speaks", *similar.columns, title=f"speaker similarity ({similar.encoder}, cosine)")
