@@ -24,6 +24,7 @@ from typer.testing import CliRunner
 
 from bark_hf import BarkModel
 from bark_hf.cli import app
+from bark_hf.semantic_tokenizer import FrameNetworkConfig, FrameNetworkTokenizer
 from bark_hf.training.dataset import FEATURES, load_prepared
 from bark_hf.training.prepare import ClipRules, SourceOptions, prepare
 from bark_hf.training.prepare import encoding as encoding_module
@@ -144,6 +145,20 @@ def test_own_semantic_tokens_are_cut_with_the_silence(tmp_path, codec):
     assert len(row["codes"][0]) == 90
     prepare(source, tmp_path / "whole", codec=codec, rules=ClipRules(semantic_rate_hz=50.0, trim=False))
     assert rows_of(tmp_path / "whole")[0]["semantic"] == list(range(100))
+
+
+def test_a_tokenizer_from_its_folder(tmp_path, codec):
+    """Samples that need no processing: the tokens are those of the network itself."""
+    torch.manual_seed(0)
+    network = FrameNetworkTokenizer(FrameNetworkConfig(vocab_size=50, hidden_size=8, num_layers=1)).eval()
+    network.save_pretrained(tmp_path / "tokenizer")
+    source = write_folder(tmp_path / "in", some_clips(1, seconds=1.0))
+    rules = ClipRules(trim=False, loudness_db=None)
+    prepare(source, tmp_path / "out", codec=codec, semantic_tokenizer=tmp_path / "tokenizer", rules=rules)
+    row = rows_of(tmp_path / "out")[0]
+    assert row["semantic"] == network.encode(some_clips(1, seconds=1.0)["clip0"][0], RATE).tolist()
+    assert len(set(row["semantic"])) > 1
+    assert (len(row["semantic"]), len(row["codes"][0])) == (50, 75)
 
 
 def test_rates_come_from_the_checkpoint(tmp_path, checkpoint):
@@ -503,6 +518,10 @@ def test_networks_that_do_not_fit_are_refused(tmp_path, codec, checkpoint):
     with pytest.raises(
         ValueError, match=r"semantic tokenizer makes 25 tokens per second, but the checkpoint has 49\.9"
     ):
+        prepare(source, out, model=checkpoint, semantic_tokenizer=tokenizer)
+    tokenizer = LevelTokenizer()
+    tokenizer.vocab_size = 10_001
+    with pytest.raises(ValueError, match=r"semantic tokenizer has 10001 tokens, but the checkpoint 10000"):
         prepare(source, out, model=checkpoint, semantic_tokenizer=tokenizer)
     other = tmp_path / "other"
     EncodecModel(tiny_config(target_bandwidths=[3.0]).codec_config).save_pretrained(other)

@@ -75,6 +75,11 @@ class Encoder:
         _check_rate("the codec", codec_rate_hz(self.codec.config), self.rules.coarse_rate_hz)
         if self.tokenizer is not None:
             _check_rate("the semantic tokenizer", self.tokenizer.rate_hz, self.rules.semantic_rate_hz)
+            if self.tokenizer.vocab_size > self.rules.semantic_vocab_size:
+                raise ValueError(
+                    f"the semantic tokenizer has {self.tokenizer.vocab_size} tokens, but the checkpoint "
+                    f"{self.rules.semantic_vocab_size}; use its own."
+                )
 
     @torch.inference_mode()
     def codes(self, samples: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ from .shards import DATASET_FILE, REPORT_FILE, PartFolder, check_settings, parti
 from .sources import Place, Sources, open_source
 from .work import Job, work
 
-PART_SIZE = 200  # clips of a part: what a kill can cost
+PART_SIZE = 50  # clips of a part: what a kill costs, and how often the progress bar moves
 
 
 def prepare(
@@ -88,14 +88,13 @@ def prepare(
         "rates_and_sizes": networks.rules._asdict(),
         **asdict(columns),
         **asdict(rules),
-        "part_size": part_size,
     }
     if overwrite:
         _remove(out)
     if (finished := _finished(out, settings)) is not None:
         return finished
     parts = PartFolder(out, -(-len(clips) // part_size))
-    parts.open(settings)
+    parts.open({**settings, "part_size": part_size})
     job = Job(clips, _duplicates(clips), networks, rules, text_tokenizer, parts, part_size)
     _work_on(job, workers, progress)
     return _assemble(parts, settings)
