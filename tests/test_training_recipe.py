@@ -134,7 +134,7 @@ def test_half_checkpoints(tmp_path):
     assert prepare_output(wanted).name == "checkpoint-4"
     assert sorted(path.name for path in tmp_path.glob("checkpoint-*")) == ["checkpoint-2", "checkpoint-4"]
     assert prepare_output(dataclasses.replace(wanted, max_steps=9)).name == "checkpoint-4"  # may be trained longer
-    with pytest.raises(ValueError, match="another recipe \\(learning_rate: 0.0001 there, 0.5 here\\)"):
+    with pytest.raises(ValueError, match=r"another recipe \(learning_rate: 0.0001 there, 0.5 here\)"):
         prepare_output(dataclasses.replace(wanted, learning_rate=0.5))
     assert prepare_output(dataclasses.replace(wanted, learning_rate=0.5, resume=False)) is None
     assert not list(tmp_path.glob("checkpoint-*"))
@@ -176,5 +176,5 @@ def test_adapters_need_layers():
     from bark_hf import BarkSemanticModel
     from bark_hf.training.lora import add_adapter
 
-    with pytest.raises(ValueError, match="nothing|'q_proj'"):
+    with pytest.raises(ValueError, match=r"must name linear layers; \['q_proj'\] is none"):
         add_adapter(BarkSemanticModel(tiny_config().semantic_config), 2, targets=["q_proj"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -69,11 +70,15 @@ def merge_adapter(network: nn.Module, adapter: str | Path) -> nn.Module:
     peft = peft_module()
     if not Path(adapter, "adapter_config.json").is_file():
         raise ValueError(f"{adapter} has no adapter_config.json; give the folder of a saved adapter.")
+    config = json.loads(Path(adapter, "adapter_config.json").read_bytes())
+    trained = (config.get("auto_mapping") or {}).get("base_model_class")
+    if trained != type(network).__name__:  # layers of all three networks have the same names
+        raise ValueError(f"{adapter} is an adapter of {trained}, not of {type(network).__name__}; give another one.")
     try:
         return peft.PeftModel.from_pretrained(network, str(adapter)).merge_and_unload()
-    except (RuntimeError, KeyError) as error:  # sizes or names that don't fit
+    except (RuntimeError, KeyError) as error:  # sizes that don't fit
         reason = " ".join(str(error).split())
-        raise ValueError(f"{adapter} is no adapter of {type(network).__name__} ({reason[:200]}).") from error
+        raise ValueError(f"{adapter} doesn't fit this {type(network).__name__} ({reason[:200]}).") from error
 
 
 __all__ = ["TARGETS", "add_adapter", "merge_adapter"]

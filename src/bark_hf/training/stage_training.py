@@ -65,8 +65,9 @@ def train_stage(recipe: StageRecipe) -> Path:
         ImportError: if a package is missing.
     """
     # A fine batch has one codebook: the heads of the others are unused, and evaluation takes each example by itself.
-    fine = {"ddp_find_unused_parameters": True, "per_device_eval_batch_size": 1}
-    arguments = trainer_arguments(recipe, **(fine if recipe.part == "fine_acoustics" else {}))
+    fine = recipe.part == "fine_acoustics"
+    evaluation_batch = 1 if fine else recipe.batch_size
+    arguments = trainer_arguments(recipe, ddp_find_unused_parameters=fine, per_device_eval_batch_size=evaluation_batch)
     folder = checkpoint_folder(recipe.model)
     train_examples, eval_examples = make_examples(recipe, folder)
     set_seed(recipe.seed)  # fresh weights and adapters
