@@ -139,7 +139,8 @@ def tone_pairs(folder):
 def test_a_teacher_s_tokens_are_the_labels(tones, tmp_path):
     teacher = train_tokenizer(recipe(tones, tmp_path / "teacher", max_steps=40, augment=False, **FAST))
     unlabelled = tone_folder(tmp_path / "clips", with_labels=False)
-    fields = FAST | {"teacher": str(teacher), "max_steps": 40, "augment": False}
+    new = tone_folder(tmp_path / "new", n_clips=2, with_labels=False)
+    fields = FAST | {"teacher": str(teacher), "max_steps": 40, "augment": False, "eval_data": str(new)}
     student = load_semantic_tokenizer(train_tokenizer(recipe(unlabelled, tmp_path / "student", **fields)))
     sound = tone_clip([0] * 12 + [3] * 9 + [1] * 14, seed=99)
     agreement = (student.encode(sound, 16_000) == load_semantic_tokenizer(teacher).encode(sound, 16_000)).float().mean()

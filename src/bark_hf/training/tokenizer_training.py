@@ -54,11 +54,14 @@ def recordings(recipe: TokenizerRecipe) -> tuple[list[LabelledClip], list[Labell
     if recipe.model is not None and recipe.texts is not None:
         speak_pairs(recipe, recipe.model, Path(recipe.texts))
     clips = find_clips(recipe.data, recipe.max_clips, recipe.seed)
-    if recipe.teacher is not None:
-        clips = labelled_by(load_semantic_tokenizer(recipe.teacher), clips)
     if recipe.eval_data is not None:
-        return clips, find_clips(recipe.eval_data)
-    return split_clips(clips, recipe.eval_fraction, recipe.seed)
+        training, held_out = clips, find_clips(recipe.eval_data)
+    else:
+        training, held_out = split_clips(clips, recipe.eval_fraction, recipe.seed)
+    if recipe.teacher is not None:
+        teacher = load_semantic_tokenizer(recipe.teacher)
+        training, held_out = labelled_by(teacher, training), labelled_by(teacher, held_out)
+    return training, held_out
 
 
 def speak_pairs(recipe: TokenizerRecipe, model: str, texts: Path) -> None:
