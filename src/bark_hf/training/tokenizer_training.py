@@ -102,7 +102,7 @@ def save_result(
     result.parent.mkdir(parents=True, exist_ok=True)
     with replacing(result) as folder:
         tokenizer.save_pretrained(folder, dtype)
-        report: dict[str, Any] = {"kind": recipe.kind, "data": recipe.data}
+        report: dict[str, Any] = {"kind": recipe.kind}
         if held_out:
             report["held_out"] = measure_tokenizer(
                 load_semantic_tokenizer(folder),
