@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -253,6 +254,23 @@ def test_run_writes_a_codec_that_loads(run):
     steps = [step for step, _ in losses(run)]
     assert steps == [1, 2, 3, 3, 4, 5, 6, 6]
     assert not list(run.glob(".*"))
+
+
+def test_codebooks_are_found_once(run, sounds, tmp_path, monkeypatch):
+    shutil.copytree(run / "fitted", tmp_path / "fitted")
+
+    def never(*args, **kwargs):
+        raise AssertionError("fitted again")
+
+    monkeypatch.setattr("bark_hf.training.codec_starting.fit_quantizer", never)
+    options = {"output_dir": str(tmp_path), "data": str(sounds)} | TINY_RUN | {"max_steps": 1}
+    train_codec(CodecRecipe(**options))
+    assert [step for step, _ in losses(tmp_path)] == [1, 1]  # a step and the evaluation at the end
+    with pytest.raises(AssertionError, match="fitted again"):
+        train_codec(CodecRecipe(**options | {"fit_frames": 300, "resume": False}))
+    assert not (tmp_path / "checkpoint-1").exists()
+    with pytest.raises(AssertionError, match="fitted again"):
+        train_codec(CodecRecipe(**options | {"fit_frames": 300}))
 
 
 def test_training_lowers_both_losses(sounds, tmp_path):

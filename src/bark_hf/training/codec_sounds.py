@@ -40,7 +40,9 @@ class Sound(NamedTuple):
 
 
 def find_sounds(folder: str | Path, index: Path | None = None) -> list[Sound]:
-    """All sound files below a folder, sorted by path; unreadable ones are named in a warning and left out.
+    """All sound files below a folder of at least half a second, sorted by path.
+
+    Unreadable ones are named in a warning and left out.
 
     Args:
         folder: searched with its subfolders; a `metadata` file beside the sound isn't needed.

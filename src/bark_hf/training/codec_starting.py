@@ -5,6 +5,7 @@ Knows folders and kinds of codec; knows no losses.
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from .codec_training import CodecRecipe
 from .saving import replacing
 
 Codec = BarkMelCodecModel | VocosEncodecModel
+ORIGIN_FILE = "fit.json"
+_FIT_FIELDS = ("data", "seed", "fit_frames")
 _DECODER_FIELDS = ("decoder_hidden_size", "decoder_num_layers", "decoder_intermediate_size")
 _NEW_FIELDS = ("n_components", "num_quantizers", "codebook_size", *_DECODER_FIELDS)
 
@@ -58,24 +61,28 @@ def load_codec(folder: str | Path) -> Any:
     return AutoModel.from_pretrained(folder, dtype=torch.float32)
 
 
-def fitted_codec(codec: Codec, recipe: CodecRecipe, sounds: list[Sound], folder: Path) -> Codec:
-    """The codec with codebooks: its own, those of an earlier call in `folder`, or new ones, which are written there.
+def fitted_codec(codec: Codec, recipe: CodecRecipe, sounds: list[Sound], folder: Path, reuse: bool) -> Codec:
+    """The codec with codebooks: its own, those of an earlier fit in `folder`, or new ones, which are written there.
+
+    Args:
+        reuse: take those in `folder` if they are of the same sound, sizes and seed.
 
     Raises:
         ValueError: for too little sound, or silence.
     """
     if not isinstance(codec, BarkMelCodecModel) or codec.quantizer.is_fitted:
         return codec
-    if folder.is_dir() and recipe.resume:
+    origin = {"sounds": len(sounds)} | {name: getattr(recipe, name) for name in (*_FIT_FIELDS, *_NEW_FIELDS)}
+    if reuse and _origin(folder) == origin:
         saved = BarkMelCodecModel.from_pretrained(folder, dtype=torch.float32)
-        if all(getattr(saved.config, name) == getattr(codec.config, name) for name in _NEW_FIELDS):
-            codec.quantizer.load_state_dict(saved.quantizer.state_dict())
-            return codec
+        codec.quantizer.load_state_dict(saved.quantizer.state_dict())
+        return codec
     seconds = 1.2 * recipe.fit_frames / codec.config.frame_rate  # a part is held out to judge the books by
     waveforms = whole_sounds(sounds, codec.config.sampling_rate, seconds, recipe.seed)
     fit = fit_quantizer(codec, waveforms, max_frames=recipe.fit_frames, seed=recipe.seed)
     with replacing(folder) as partial:
         codec.save_pretrained(partial)
+        (partial / ORIGIN_FILE).write_text(json.dumps(origin, indent=2) + "\n", encoding="utf-8")
     two = fit.mel_l1[min(1, len(fit.mel_l1) - 1)]
     print(
         f"codec: codebooks of {fit.frames:,} frames of {fit.clips:,} clips; log-mel error of held-out clips "
@@ -84,6 +91,14 @@ def fitted_codec(codec: Codec, recipe: CodecRecipe, sounds: list[Sound], folder:
         flush=True,
     )
     return codec
+
+
+def _origin(folder: Path) -> Any:
+    """What the codebooks in `folder` are of; None if there are none."""
+    try:
+        return json.loads((folder / ORIGIN_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 __all__ = ["fitted_codec", "load_codec", "starting_codec"]

@@ -104,6 +104,12 @@ class CodecTrainer(Trainer):
         return self.order
 
     @property
+    def has_just_evaluated(self) -> bool:
+        """Whether the newest step has an evaluation loss."""
+        newest = [line for line in self.state.log_history if line["step"] == self.state.global_step]
+        return any("eval_loss" in line for line in newest)
+
+    @property
     def is_adversarial(self) -> bool:
         """Whether discriminators take part in this step."""
         start = round(self.state.max_steps * (1 - self.recipe.discriminator_share))

@@ -92,7 +92,8 @@ def train_codec(recipe: CodecRecipe) -> Path:
         index = output_dir / "sounds.json" if arguments.process_index == 0 else None
         kept, held_out = _sounds(recipe, index, find_sounds, split_sounds)
         set_seed(recipe.seed)  # fresh weights
-        codec = fitted_codec(starting_codec(recipe), recipe, kept, output_dir / FITTED_FOLDER)
+        reuse = recipe.resume or arguments.process_index > 0
+        codec = fitted_codec(starting_codec(recipe), recipe, kept, output_dir / FITTED_FOLDER, reuse)
 
     config: Any = codec.config
     frames = max(1, round(recipe.crop_seconds * config.sampling_rate / config.hop_length))
@@ -112,7 +113,7 @@ def train_codec(recipe: CodecRecipe) -> Path:
     trainer.add_callback(Log(output_dir, lambda: trainer.n_frames, "codec", n_steps))
     with disk_errors(output_dir):
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-        if held_out and trainer.state.global_step % (recipe.eval_steps or n_steps + 1):
+        if held_out and not trainer.has_just_evaluated:
             trainer.evaluate()
     if trainer.is_world_process_zero():
         with replacing(output_dir / MODEL_FOLDER) as folder:

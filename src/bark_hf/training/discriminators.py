@@ -80,7 +80,7 @@ class Discriminators(nn.Module):
 
 
 def folded(audio: torch.Tensor, period: int) -> torch.Tensor:
-    """[B, n] -> [B * period, 1, ceil(n / period)]: an item's signal r holds samples r, r + period, ...; zeros behind."""
+    """[B, n] -> [B * period, 1, ceil(n / period)]: signal r of an item has samples r, r + period, ...; zeros behind."""
     missing = -audio.shape[1] % period
     return F.pad(audio, (0, missing)).unflatten(1, (-1, period)).transpose(1, 2).flatten(0, 1)[:, None]
 

@@ -95,14 +95,14 @@ def fit_quantizer(
             f"{clips} clips gave {len(frames)} frames for codebook_size={codec.config.codebook_size} codes; "
             "give more speech or choose smaller codebooks."
         )
-    _fit(codec, torch.from_numpy(frames), seed)
+    _fit(codec, torch.from_numpy(frames).to(codec.device), seed)
     judged = held_out.take() if held_out.seen else frames
-    return QuantizerFit(clips, len(frames), reconstruction_errors(codec, torch.from_numpy(judged).T))
+    return QuantizerFit(clips, len(frames), reconstruction_errors(codec, torch.from_numpy(judged).T.to(codec.device)))
 
 
 def _frames(codec: BarkMelCodecModel, waveform: np.ndarray | torch.Tensor, number: int) -> np.ndarray:
     """One waveform's log-mel frames, float32 [T, bins]."""
-    audio = torch.as_tensor(waveform)
+    audio = torch.as_tensor(waveform, device="cpu")
     if audio.ndim != 1:
         raise ValueError(f"clip {number} has shape {tuple(audio.shape)}; waveforms are [samples]: mix down first.")
     if not bool(audio.isfinite().all()):
@@ -147,7 +147,7 @@ def _cluster(vectors: torch.Tensor, n_clusters: int, seed: int) -> torch.Tensor:
         raise ImportError("Fitting codebooks needs scikit-learn: pip install bark-hf[train]") from error
 
     kmeans = MiniBatchKMeans(n_clusters, batch_size=_BATCH, n_init=1, max_iter=20, random_state=seed)
-    return torch.from_numpy(kmeans.fit(vectors.numpy()).cluster_centers_).float()
+    return torch.from_numpy(kmeans.fit(vectors.cpu().numpy()).cluster_centers_).float()
 
 
 @torch.no_grad()
