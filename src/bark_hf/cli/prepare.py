@@ -21,7 +21,8 @@ def prepare(
         list[str],
         typer.Argument(
             metavar="SOURCE",
-            help="Folder with metadata.csv or metadata.jsonl (audiofolder, LJSpeech), dataset folder, or Hub dataset.",
+            help="Folder with metadata.csv or metadata.jsonl (audiofolder, LJSpeech), dataset folder, or Hub dataset; "
+            "several are put together.",
         ),
     ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write.")],
@@ -30,7 +31,8 @@ def prepare(
     ] = None,
     codec: Annotated[str | None, typer.Option(metavar="CODEC", help="Codec. Default: that of --model.")] = None,
     semantic_tokenizer: Annotated[
-        str | None, typer.Option(metavar="FOLDER", help="Sound to semantic tokens. Default: that of --model.")
+        str | None,
+        typer.Option(metavar="FOLDER", help="Semantic tokenizer: folder, Hub name or .pth. Default: --model's."),
     ] = None,
     tokenizer: Annotated[
         str | None, typer.Option(metavar="FOLDER", help="Counts text tokens. Default: that of --model.")
@@ -70,7 +72,6 @@ def prepare(
     device = check_device(device)
     from ..training.prepare import ClipRules, SourceOptions
     from ..training.prepare import prepare as run
-    from .loading import check_device
 
     columns = SourceOptions(text_column, audio_column, speaker_column, speaker, language, split, config_name)
     rules = ClipRules(
@@ -98,7 +99,7 @@ def prepare(
             columns=columns,
             rules=rules,
             workers=workers or _cores(),
-            device=check_device(device),
+            device=device,
             overwrite=overwrite,
             progress=progress,
         )

@@ -23,6 +23,8 @@ class CodecRecipe(TrainRecipe):
     """What codec training is told: first codebooks by k-means, then the decoder on random crops of the sound."""
 
     data: str = option(help="Folder with sound files (wav, flac, ogg, mp3), searched with its subfolders.")
+    eval_data: str | None = option(None, help="Folder with sound files to evaluate on; replaces eval_fraction.")
+    eval_fraction: float = option(0.05, help="Share of the files kept for evaluation; 0: none.", least=0.0, most=0.9)
     model: str | None = option(
         None, help="Codec or Bark checkpoint whose codec is trained further; fitted codebooks stay. Default: a new one."
     )

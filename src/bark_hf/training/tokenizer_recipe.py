@@ -19,7 +19,9 @@ class TokenizerRecipe(TrainRecipe):
     tokens from which the checkpoint `model` made the sound; the pairs are then written to `data` first.
     """
 
-    kind: str = option("frame_network", help="Which tokenizer.", choices=KINDS)
+    data: str = option(help="Folder with recordings, and for networks their labels in metadata.jsonl.")
+    eval_data: str | None = option(None, help="Such a folder to evaluate on; replaces eval_fraction.")
+    kind: str = option("frame_network", help="What makes the tokens.", choices=KINDS)
     vocab_size: int = option(128, help="Tokens; labels are below it.", least=2)
     teacher: str | None = option(None, help="Semantic tokenizer whose tokens are the labels, instead of metadata's.")
     model: str | None = option(None, help="Bark checkpoint that speaks the training data for hubert_quantizer.")
@@ -42,7 +44,7 @@ class TokenizerRecipe(TrainRecipe):
         least=0.0,
     )
     encoder: str | None = option(
-        None, help="Speech encoder, folder or Hub name; kmeans: default log-mel; hubert_quantizer: HuBERT base."
+        None, help="Speech encoder, folder or Hub name. Default: log-mel for kmeans, HuBERT base for hubert_quantizer."
     )
     layer: int = option(9, help="The encoder's hidden state that is used.", least=0)
     projection: str = option("none", help="What is done to k-means' features first.", choices=PROJECTIONS)
