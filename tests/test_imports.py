@@ -12,12 +12,12 @@ import bark_hf
 ROOT = Path(bark_hf.__file__).parent
 # Lowest first; a module may import from its own layer and from those before it.
 LAYERS = [
-    {"tokens", "devices", "files", "languages", "demo"},
+    {"tokens", "devices", "files", "languages", "demo", "audio"},
     {"configuration_bark", "generation_options", "generation_stage_configs", "generation_configuration_bark"},
     {"networks", "codec", "voices", "voice_files", "voice_rules", "generation", "semantic_tokenizer"},
     {"submodel_generation"},
     {"modeling_bark", "checkpoint_files", "voice_library", "text_inputs"},
-    {"processing_bark", "longform", "acceleration", "suno", "audio"},
+    {"processing_bark", "longform", "acceleration", "suno"},
     {"registration", "conversion"},
     {"training", "evaluation"},
     {"__init__"},

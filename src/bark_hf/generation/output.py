@@ -12,11 +12,14 @@ from ..generation_configuration_bark import BarkGenerationConfig
 from ..tokens import pad_stack
 from ..voices import VoicePrompt
 from .inputs import voice_rules
+from .sounding import Sounding
 
 
 @dataclass
-class BarkOutput(ModelOutput):
+class BarkOutput(Sounding, ModelOutput):
     """Result of `BarkModel.generate(..., return_dict_in_generate=True)`; item i ends at its length.
+
+    In a notebook it is shown as a player; `save`, `plot` and `waveform` are in `Sounding`.
 
     Args:
         audio: float32 [B, samples], in about -1..1, zeros behind each item's end.
@@ -74,10 +77,6 @@ class BarkOutput(ModelOutput):
             sampling_rate=config.sample_rate,
             generation_config=config,
         )
-
-    def waveform(self, index: int = 0) -> torch.Tensor:
-        """Audio of one item without padding, float32 [samples]."""
-        return self.audio[index, : int(self.audio_lengths[index])]
 
     def voice(self, index: int = 0) -> VoicePrompt:
         """What item `index` said as a voice prompt, to continue with the same voice or to save it.
