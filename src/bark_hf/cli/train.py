@@ -66,7 +66,11 @@ def _command(name: str) -> Any:
         config = options.pop("config")
         given = {field: value for field, value in options.items() if value is not None}
         with only_our_words():
-            result = function(load_recipe(recipe_class, config, given))
+            recipe = load_recipe(recipe_class, config, given)
+            from ..registration import register
+
+            register()  # a checkpoint's codec may be one of ours
+            result = function(recipe)
         if os.environ.get("RANK", "0") == "0":  # one of several processes speaks for all
             print(result)
 

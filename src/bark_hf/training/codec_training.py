@@ -76,7 +76,7 @@ def train_codec(recipe: CodecRecipe) -> Path:
         OSError: if the disk refuses. The same call then goes on from the newest checkpoint.
         ImportError: if a package is missing.
     """
-    from transformers import set_seed
+    from transformers import EarlyStoppingCallback, set_seed
 
     from .callbacks import Log
     from .checkpoints import newest_checkpoint, prepare_output
@@ -113,6 +113,8 @@ def train_codec(recipe: CodecRecipe) -> Path:
         eval_dataset=SoundCrops(held_out, *crop, seed=recipe.seed) if held_out else None,
     )
     trainer.add_callback(Log(output_dir, lambda: trainer.n_frames, "codec", n_steps))
+    if recipe.early_stopping_patience:
+        trainer.add_callback(EarlyStoppingCallback(recipe.early_stopping_patience))
     with disk_errors(output_dir):
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
         if held_out and not trainer.has_just_evaluated:
