@@ -22,7 +22,7 @@ def read_text(text: str | None, file: Path | None) -> str:
         given = "neither" if text is None else "both"
         raise UsageError(f"{given} TEXT and --file given; one text is spoken; give TEXT, - (standard input) or --file")
     if file is not None:
-        return _decoded(_file_bytes(file), f"--file {file}")
+        return read_file(file, "--file")
     if text == STDIN:
         return _decoded(sys.stdin.buffer.read(MAX_TEXT_BYTES + 1), "standard input")
     if not str(text).strip():
@@ -30,19 +30,26 @@ def read_text(text: str | None, file: Path | None) -> str:
     return str(text)
 
 
-def _file_bytes(file: Path) -> bytes:
+def read_file(file: Path, option: str) -> str:
+    """The text of a file that an option names.
+
+    Raises:
+        CliError: for a file without readable text.
+    """
+    source = f"{option} {file}"
     if file.is_dir():
-        raise CliError(f"--file {file} is a folder; it must be a text file; name a file in it")
+        raise CliError(f"{source} is a folder; it must be a text file; name a file in it")
     try:
         with file.open("rb") as opened:
-            return opened.read(MAX_TEXT_BYTES + 1)
+            content = opened.read(MAX_TEXT_BYTES + 1)
     except OSError as error:
-        raise CliError(f"--file {file} can't be read ({error.strerror}); check the path") from error
+        raise CliError(f"{source} can't be read ({error.strerror}); check the path") from error
+    return _decoded(content, source)
 
 
 def _decoded(content: bytes, source: str) -> str:
     if len(content) > MAX_TEXT_BYTES:
-        raise CliError(f"{source} has more than {MAX_TEXT_BYTES:,} bytes; Bark reads 256 tokens; split the text")
+        raise CliError(f"{source} has more than {MAX_TEXT_BYTES:,} bytes; that is a day of speech; split the text")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..generation.repetition import TokenMeasures, loop_share, measure_tokens
+
 FRAME_SECONDS = 0.02
-LONGEST_PERIOD = 64  # tokens of a repeated phrase, runs counted once: a few words
 
 
 @dataclass(frozen=True)
@@ -48,18 +49,6 @@ class SoundMeasures(NamedTuple):
     clipped: float
 
 
-class TokenMeasures(NamedTuple):
-    """Of semantic tokens.
-
-    Attributes:
-        longest_run: tokens of the longest stretch of one token.
-        loop: see `loop_share`.
-    """
-
-    longest_run: int
-    loop: float
-
-
 def measure_sound(audio: np.ndarray, rate: int) -> SoundMeasures:
     """Silence and clipping of float [samples] at `rate` Hz."""
     if not audio.size:
@@ -70,39 +59,6 @@ def measure_sound(audio: np.ndarray, rate: int) -> SoundMeasures:
     level = np.sqrt((frames**2).mean(axis=1))
     silent = level < max(level.max() * 10 ** (-40 / 20), 10 ** (-60 / 20))
     return SoundMeasures(float(silent.mean()), float((np.abs(audio) >= 0.999).mean()))
-
-
-def measure_tokens(tokens: np.ndarray) -> TokenMeasures:
-    """Runs and loops of int [S]."""
-    starts = _run_starts(tokens)
-    lengths = np.diff(np.append(starts, tokens.size))
-    return TokenMeasures(int(lengths.max(initial=0)), loop_share(tokens))
-
-
-def loop_share(tokens: np.ndarray) -> float:
-    """Share of tokens in phrases that come at least three times in a row.
-
-    Runs of one token count once (frame labels repeat by nature), and a phrase has 2 to 64 of what is left.
-
-    Args:
-        tokens: int [S].
-
-    Returns:
-        0..1, of the tokens without their runs.
-    """
-    phrase = tokens[_run_starts(tokens)]
-    looped = np.zeros(phrase.size, dtype=bool)
-    for period in range(2, min(LONGEST_PERIOD, phrase.size // 3) + 1):
-        same = np.concatenate([[False], phrase[period:] == phrase[:-period], [False]])
-        edges = np.flatnonzero(np.diff(same.astype(np.int8)))
-        for start, stop in zip(edges[::2], edges[1::2], strict=True):  # phrase[i] == phrase[i + period] in start..stop
-            if stop - start >= 2 * period:
-                looped[start : stop + period] = True
-    return float(looped.mean()) if looped.size else 0.0
-
-
-def _run_starts(tokens: np.ndarray) -> np.ndarray:
-    return np.flatnonzero(np.concatenate([[True], tokens[1:] != tokens[:-1]])) if tokens.size else np.zeros(0, int)
 
 
 def find_anomalies(
@@ -138,3 +94,15 @@ def find_anomalies(
         "clipped": sound.clipped > limits.clipped,
     }
     return [name for name, is_found in found.items() if is_found]
+
+
+__all__ = [
+    "FRAME_SECONDS",
+    "Limits",
+    "SoundMeasures",
+    "TokenMeasures",
+    "find_anomalies",
+    "loop_share",
+    "measure_sound",
+    "measure_tokens",
+]

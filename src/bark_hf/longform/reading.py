@@ -1,0 +1,145 @@
+"""The calls: a long text or a dialogue in, a `LongResult` out. Knows options, and who does the work."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from ..generation_options import is_number, require
+from ..tokens import MAX_TEXT_LENGTH
+from ..voices import VoicePrompt
+from .result import LongResult
+from .running import read_pieces
+from .script import parse_script
+from .sizing import guess_language
+from .splitting import Piece, PieceSize, Split, split_text, token_counter
+from .takes import TakeMaker
+
+TARGET_SECONDS = 10.0
+LIMIT_PER_TARGET = 1.25
+ROOM = 0.85  # of the longest take: what a slow reader may need beyond the expected seconds
+
+
+def read_long(
+    model: Any,
+    processor: Any,
+    text: str,
+    voice: Any = None,
+    *,
+    language: str | None = None,
+    piece_seconds: float | None = None,
+    **options: Any,
+) -> LongResult:
+    """Read a text of any length with one voice.
+
+    Args:
+        model, processor: `BarkModel` and `BarkProcessor` of one checkpoint.
+        text: paragraphs are parted by empty lines; `[pause]`, `[pause 0.5s]` are silence; tags (`[laughs]`, `♪`,
+            `[MAN]`) are Bark's.
+        voice: a preset's name, a `.npz` path or a `VoicePrompt`. None: the first piece is generated without a voice
+            and becomes the voice of all others.
+        language: code of the language, for sentences and lengths; None takes the preset's, or guesses by the script.
+        piece_seconds: how long a piece should be, as expected from the text; None is 10, or less where the checkpoint
+            can't say as much at once.
+        options: see `read_pieces`: `voice_mode`, `anchor_every`, `seed`, `candidates`, `scorer`, `batch_size`, `trim`,
+            `pauses`, `fade_s`, `level_db`, `folder`, `report`; and the keywords of `BarkModel.generate`.
+
+    Raises:
+        TypeError: for an unknown option.
+        ValueError: for text without words, an unknown voice or language, a value outside its limits, a folder of
+            another run.
+        OSError: if the folder can't be written.
+
+    Example:
+
+    ```py
+    result = read_long(model, processor, open("book.txt").read(), "v2/en_speaker_6", seed=1, folder="book")
+    result.save("book.wav")
+    result = result.retake(3)
+    ```
+    """
+    prompt = processor.voices.resolve(voice)
+    language = language or guess_language(text if isinstance(text, str) else "", _name(voice, prompt))
+    size = piece_size(model, processor, piece_seconds, options)
+    split = split_text(text, token_counter(processor.tokenizer), size, language)
+    return read_pieces(model, processor, split, {"": prompt}, **options)
+
+
+def read_script(
+    model: Any,
+    processor: Any,
+    script: str,
+    cast: Mapping[str, Any],
+    *,
+    language: str | None = None,
+    piece_seconds: float | None = None,
+    **options: Any,
+) -> LongResult:
+    """Read a dialogue, a voice per speaker.
+
+    Args:
+        model, processor, language, piece_seconds, options: see `read_long`.
+        script: lines `NAME: text`, see `parse_script`.
+        cast: name -> voice, each as in `read_long`.
+
+    Raises:
+        ValueError: naming the line, for one without a name, a name that is not cast, or without words; and see
+            `read_long`.
+    """
+    speeches = parse_script(script, cast)
+    voices = {name: processor.voices.resolve(cast[name]) for name in dict.fromkeys(s.speaker for s in speeches)}
+    size = piece_size(model, processor, piece_seconds, options)
+    count = token_counter(processor.tokenizer)
+    pieces: list[Piece] = []
+    unspoken: list[str] = []
+    lead = 0.0
+    for speech in speeches:
+        spoken = language or guess_language(speech.text, _name(cast[speech.speaker], voices[speech.speaker]))
+        try:
+            split = split_text(speech.text, count, size, spoken)
+        except ValueError as error:
+            raise ValueError(f"line {speech.line}: {error}") from error
+        if split.lead and pieces:
+            pieces[-1] = pieces[-1]._replace(silence=(pieces[-1].silence or 0.0) + split.lead)
+        elif split.lead:
+            lead = split.lead
+        pieces += [piece._replace(speaker=speech.speaker) for piece in split.pieces]
+        pieces[-1] = pieces[-1]._replace(after="speech")
+        unspoken += split.unspoken
+    return read_pieces(model, processor, Split(pieces, lead, unspoken), voices, **options)
+
+
+def piece_size(model: Any, processor: Any, piece_seconds: float | None, options: Mapping[str, Any]) -> PieceSize:
+    """How long pieces should and may be for a checkpoint.
+
+    Args:
+        model, processor: of the checkpoint.
+        piece_seconds: see `read_long`.
+        options: see `read_long`; a `max_duration_s` among them bounds the pieces too.
+
+    Raises:
+        TypeError: for an unknown option. ValueError: for a value outside its limits.
+    """
+    keywords = {name: value for name, value in options.items() if name not in _OWN}
+    maker = TakeMaker(model, processor, keywords, batch_size=1)
+    longest = ROOM * maker.most_tokens / maker.rules.semantic_rate_hz
+    target = min(TARGET_SECONDS, longest / LIMIT_PER_TARGET) if piece_seconds is None else piece_seconds
+    limit = f"a number of seconds up to {longest:.1f}, what the checkpoint surely says at once"
+    require(is_number(target) and 0 < target <= longest, "piece_seconds", target, limit)
+    tokens = min(MAX_TEXT_LENGTH, maker.config.semantic_config.max_input_semantic_length)
+    return PieceSize(target, min(longest, LIMIT_PER_TARGET * target), tokens)
+
+
+def _name(given: Any, voice: VoicePrompt | None) -> str | None:
+    return given if isinstance(given, str) else None if voice is None else voice.name
+
+
+# What is ours; everything else is for `generate`.
+_OWN = frozenset(
+    name
+    for name, parameter in inspect.signature(read_pieces).parameters.items()
+    if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+)
+
+__all__ = ["piece_size", "read_long", "read_script"]
