@@ -1,8 +1,8 @@
-"""Join the trained parts to the demo checkpoint: one folder in the Hub's layout, weights in half precision.
+"""Join the trained parts to the demo checkpoint: a folder in the Hub's layout, one file per part, half precision.
 
     python recipes/demo/pack.py OUT [--to src/bark_hf/demo/checkpoint]
 
-Takes OUT/base (configs, tokenizer), OUT/runs/{semantic,coarse,fine}/model, OUT/runs/codec, OUT/semantic_tokenizer and,
+Takes OUT/base (configs, tokenizer), the results in OUT/runs of semantic, coarse, fine, codec and tokenizer, and,
 for the voices, OUT/prepared. The weights are stored in float16 (half the size; the networks were trained in bfloat16,
 which has fewer bits) and load as float32, because `config.json` says so.
 """
@@ -10,6 +10,7 @@ which has fewer bits) and load as float32, because `config.json` says so.
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 from pathlib import Path
 
@@ -39,15 +40,30 @@ def choose_voices(prepared: Path, rules: VoiceRules) -> dict[str, VoicePrompt]:
     return voices
 
 
-def to_half(file: Path) -> None:
-    """Floating tensors of a safetensors file as float16; integers stay."""
-    tensors = {k: v.half() if v.is_floating_point() else v for k, v in load_file(file).items()}
-    save_file(tensors, file, metadata={"format": "pt"})
+def halves(file: Path) -> dict[str, torch.Tensor]:
+    """A safetensors file's tensors, floating ones as float16."""
+    return {name: t.half() if t.is_floating_point() else t for name, t in load_file(file).items()}
+
+
+def split_by_part(folder: Path) -> None:
+    """model.safetensors -> one file per network and codec, with their index: a part can be trained on alone."""
+    tensors = halves(folder / "model.safetensors")
+    parts = sorted({name.partition(".")[0] for name in tensors})
+    weight_map = {}
+    for number, part in enumerate(parts, start=1):
+        file = f"model-{number:05}-of-{len(parts):05}.safetensors"
+        own = {name: tensor for name, tensor in tensors.items() if name.startswith(f"{part}.")}
+        save_file(own, folder / file, metadata={"format": "pt"})
+        weight_map |= dict.fromkeys(own, file)
+    size = sum(tensor.nbytes for tensor in tensors.values())
+    index = {"metadata": {"total_size": size}, "weight_map": weight_map}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=1), encoding="utf-8")
+    (folder / "model.safetensors").unlink()
 
 
 def pack(out: Path, to: Path) -> None:
     """Write the checkpoint to a temporary folder beside `to`, then rename it."""
-    codec = AutoModel.from_pretrained(out / "runs/codec", dtype=torch.float32)
+    codec = AutoModel.from_pretrained(out / "runs/codec/model", dtype=torch.float32)
     model = BarkModel.from_pretrained(out / "base", dtype=torch.float32)
     model.config.codec_config = codec.config
     model.codec_model = codec
@@ -62,12 +78,12 @@ def pack(out: Path, to: Path) -> None:
 
     part = to.with_name(f"{to.name}.part")
     shutil.rmtree(part, ignore_errors=True)
-    model.save_pretrained(part)
-    to_half(part / "model.safetensors")
+    model.save_pretrained(part, max_shard_size="1GB")
+    split_by_part(part)
     processor.save_pretrained(part)
-    shutil.copytree(out / "semantic_tokenizer", part / "semantic_tokenizer")
+    shutil.copytree(out / "runs/tokenizer/semantic_tokenizer", part / "semantic_tokenizer")
     for file in (part / "semantic_tokenizer").glob("*.safetensors"):
-        to_half(file)
+        save_file(halves(file), file, metadata={"format": "pt"})
     size = sum(file.stat().st_size for file in part.rglob("*") if file.is_file()) / 1e6
     if size > LIMIT_MB:
         raise SystemExit(f"The packed checkpoint has {size:.1f} MB; at most {LIMIT_MB} are allowed in the package.")
