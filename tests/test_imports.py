@@ -20,6 +20,7 @@ LAYERS = [
     {"processing_bark", "longform", "acceleration", "suno"},
     {"registration", "conversion"},
     {"training", "evaluation"},
+    {"voice_making", "detection"},
     {"__init__"},
     {"cli"},
 ]

@@ -20,12 +20,12 @@ from transformers import (
 TONES_HZ = (300.0, 700.0, 1500.0, 3000.0)  # the sound of label 0, 1, 2, 3
 
 
-def tiny_hubert(folder: Path, hidden_size: int = 16) -> Path:
+def tiny_hubert(folder: Path, hidden_size: int = 16, num_hidden_layers: int = 2) -> Path:
     """HuBERT with the real strides (320 samples a frame), two layers of width 16."""
     torch.manual_seed(0)
     config = HubertConfig(
         hidden_size=hidden_size,
-        num_hidden_layers=2,
+        num_hidden_layers=num_hidden_layers,
         num_attention_heads=2,
         intermediate_size=32,
         conv_dim=(8,) * 7,

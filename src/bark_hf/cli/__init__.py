@@ -42,8 +42,9 @@ def _start(
         print(context.get_help())
 
 
-for _command in (say.say, voices.voices, doctor.doctor, convert.convert, prepare.prepare, evaluate.evaluate):
+for _command in (say.say, doctor.doctor, convert.convert, prepare.prepare, evaluate.evaluate):
     app.command()(_command)
+app.add_typer(voices.voices)
 app.add_typer(train.train)
 
 

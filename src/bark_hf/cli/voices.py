@@ -1,4 +1,7 @@
-"""`bark-hf voices`: the presets of a checkpoint. Knows how presets are named; reads no voice and no weight."""
+"""`bark-hf voices`: the presets of a checkpoint; its subcommands are in `voice_commands`.
+
+Knows how presets are named; reads no voice and no weight.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,24 @@ import typer
 
 from .common import DEFAULT_MODEL, JsonOption, ModelOption, UsageError, only_our_words, print_json, say_warning
 from .loading import check_model, load_processor
+from .voice_commands import make, mix, show
+
+voices = typer.Typer(name="voices", rich_markup_mode=None)
 
 
-def voices(
+@voices.callback(invoke_without_command=True)
+def list_voices(
+    context: typer.Context,
     model: ModelOption = DEFAULT_MODEL,
     language: Annotated[
         str | None, typer.Option("--language", "-l", metavar="LANGUAGE", help="Only one language: de or German.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the voice presets of a checkpoint."""
+    """List the voice presets of a checkpoint; make a voice from a recording, look at one."""
+    if context.invoked_subcommand is not None:
+        _refuse_options_before(context)
+        return
     with only_our_words():
         code = None if language is None else language_code(language)
         names = load_processor(check_model(model)).available_voice_presets
@@ -30,6 +41,22 @@ def voices(
     if not chosen:
         what = "no voice presets" if not names else f"no voice presets for {language}, but {len(names)} for others"
         say_warning(f"{model} has {what}")
+
+
+for _command in (make, show, mix):
+    voices.command()(_command)
+
+
+def _refuse_options_before(context: typer.Context) -> None:
+    """Options of the list would be ignored by a subcommand."""
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            option = "--json" if name == "as_json" else f"--{name}"
+            raise UsageError(
+                f"{option} stands before {context.invoked_subcommand}, where it means the list of voices; put the "
+                "options behind the subcommand"
+            )
 
 
 def language_code(language: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from transformers import AutoConfig, AutoModel, PreTrainedModel
+from transformers.utils import logging
 
 from ...checkpoint_files import CheckpointFiles
 from ...registration import register
@@ -44,14 +45,14 @@ class Networks:
     """What a clip is encoded with.
 
     Args:
-        codec: folder or Hub name of a codec, or of a Bark checkpoint, whose codec is taken.
+        codec: folder or Hub name of a codec, or of a Bark checkpoint, whose codec is taken; or a loaded codec.
         semantic_tokenizer: folder or Hub name, or an object with `encode`, `rate_hz` and `vocab_size`; None where
             sources have their own tokens.
         rules: rates, sizes and the number of codebooks.
         device: where both compute.
     """
 
-    codec: str
+    codec: str | PreTrainedModel
     semantic_tokenizer: str | SemanticTokenizer | None
     rules: VoiceRules
     device: str = "cpu"
@@ -66,7 +67,8 @@ class Encoder:
 
     def __init__(self, networks: Networks) -> None:
         self.rules = networks.rules
-        self.codec = load_codec(networks.codec).to(networks.device)
+        codec = load_codec(networks.codec) if isinstance(networks.codec, str) else networks.codec
+        self.codec = codec.to(networks.device)
         self.tokenizer = load_tokenizer(networks.semantic_tokenizer)
         if isinstance(self.tokenizer, torch.nn.Module):
             self.tokenizer.to(networks.device)
@@ -152,7 +154,12 @@ def load_codec(source: str) -> PreTrainedModel:
     """
     config = load_codec_config(source)
     mapping = {r"^codec_model\.": ""}  # names in a Bark checkpoint; a codec's own folder has none of these
-    codec, info = AutoModel.from_pretrained(source, config=config, key_mapping=mapping, output_loading_info=True)
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # else it lists the checkpoint's other weights as unexpected
+    try:
+        codec, info = AutoModel.from_pretrained(source, config=config, key_mapping=mapping, output_loading_info=True)
+    finally:
+        logging.set_verbosity(verbosity)
     if info["missing_keys"]:
         raise ValueError(
             f"{source} lacks {len(info['missing_keys'])} weights of the codec ({sorted(info['missing_keys'])[0]}, "
@@ -196,7 +203,16 @@ def checkpoint_rules(model: str | None, codec: str, semantic_rate_hz: float | No
         files = CheckpointFiles.open(source, {})
         if (files.read_json("config.json") or {}).get("model_type") == "bark":
             return VoiceRules.from_generation_config(files.read_json("generation_config.json") or {})
-    config = load_codec_config(codec)
+    return codec_rules(load_codec_config(codec), semantic_rate_hz)
+
+
+def codec_rules(config: Any, semantic_rate_hz: float | None) -> VoiceRules:
+    """Rates and sizes of a codec without a Bark checkpoint; everything else is Bark's.
+
+    Args:
+        config: the codec's.
+        semantic_rate_hz: tokens per second; None means Bark's.
+    """
     return BARK_RULES._replace(
         codebook_size=config.codebook_size,
         n_fine_codebooks=N_FINE_CODEBOOKS if config.model_type == "encodec" else config.num_quantizers,
@@ -205,10 +221,12 @@ def checkpoint_rules(model: str | None, codec: str, semantic_rate_hz: float | No
     )
 
 
-def fingerprint(source: str | SemanticTokenizer | None) -> dict[str, Any] | None:
+def fingerprint(source: str | PreTrainedModel | SemanticTokenizer | None) -> dict[str, Any] | None:
     """What tells networks apart from run to run: the place, its config, the sizes of its files."""
     if source is None:
         return None
+    if isinstance(source, PreTrainedModel):
+        return {"class": type(source).__name__, "name": source.name_or_path}
     if not isinstance(source, str):
         return {"class": type(source).__name__, "rate_hz": source.rate_hz, "vocab_size": source.vocab_size}
     folder = Path(source)
