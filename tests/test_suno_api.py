@@ -24,7 +24,7 @@ from transformers import BertTokenizer
 
 from bark_hf import BarkGenerationConfig, BarkModel, BarkProcessor, VoicePrompt, suno
 from bark_hf.suno import generation
-from bark_hf.suno import models as store
+from bark_hf.suno import loading as store
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "suno"
 PRESETS = [f"v2/en_speaker_{n}" for n in (1, 2, 5, 6, 9)]

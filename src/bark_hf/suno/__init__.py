@@ -21,6 +21,8 @@ from .generation import (
     generate_text_semantic,
     load_codec_model,
     load_model,
+    models,
+    models_devices,
     preload_models,
     use_model,
 )
@@ -38,6 +40,8 @@ __all__ = [
     "generate_text_semantic",
     "load_codec_model",
     "load_model",
+    "models",
+    "models_devices",
     "preload_models",
     "save_as_prompt",
     "semantic_to_waveform",

@@ -33,19 +33,9 @@ from ..tokens import (
     SEMANTIC_VOCAB_SIZE,
 )
 from ..voices import VoicePrompt
+from . import loading
 from .arguments import check_text, check_tokens, check_windows, load_history
-from .models import (
-    clean_models,
-    current_source,
-    drop_spare,
-    load_part,
-    models,
-    models_devices,
-    on_device,
-    origin_of,
-    processor_of,
-    use_model,
-)
+from .loading import clean_models, models, models_devices, use_model
 from .progress import StageBar
 
 
@@ -88,8 +78,8 @@ def load_model(
     """
     if model_type not in ("text", "coarse", "fine"):
         raise ValueError(f"model_type={model_type!r} must be 'text', 'coarse' or 'fine'.")
-    source = current_source(use_small or USE_SMALL_MODELS)
-    return load_part(model_type, source, _best_device(use_gpu), OFFLOAD_CPU, force_reload)
+    source = loading.current_source(use_small or USE_SMALL_MODELS)
+    return loading.load_part(model_type, source, _best_device(use_gpu), OFFLOAD_CPU, force_reload)
 
 
 def load_codec_model(use_gpu: bool = True, force_reload: bool = False) -> Any:
@@ -100,7 +90,7 @@ def load_codec_model(use_gpu: bool = True, force_reload: bool = False) -> Any:
     """
     device = _best_device(use_gpu)
     device = "cpu" if device == "mps" else device  # EnCodec's layers are not all there
-    return load_part("codec", current_source(USE_SMALL_MODELS), device, OFFLOAD_CPU, force_reload)
+    return loading.load_part("codec", loading.current_source(USE_SMALL_MODELS), device, OFFLOAD_CPU, force_reload)
 
 
 def preload_models(
@@ -120,7 +110,7 @@ def preload_models(
     load_model(coarse_use_gpu, coarse_use_small, model_type="coarse")
     load_model(fine_use_gpu, fine_use_small, model_type="fine")
     load_codec_model(codec_use_gpu)
-    drop_spare()
+    loading.drop_spare()
 
 
 def available_prompts() -> list[str]:
@@ -129,8 +119,8 @@ def available_prompts() -> list[str]:
 
 
 def _processor(key: str) -> BarkProcessor:
-    origin = origin_of(key)
-    return processor_of(current_source(USE_SMALL_MODELS)) if origin is None else origin.processor
+    origin = loading.origin_of(key)
+    return loading.processor_of(loading.current_source(USE_SMALL_MODELS)) if origin is None else origin.processor
 
 
 @contextlib.contextmanager
@@ -139,9 +129,9 @@ def _stage(key: str, history_prompt: Any = None) -> Iterator[tuple[Any, Any, lis
     load_history(history_prompt, _processor(key))
     if key not in models:
         preload_models()
-    origin = origin_of(key)
+    origin = loading.origin_of(key)
     assert origin is not None
-    with torch.no_grad(), on_device(key, OFFLOAD_CPU) as network:
+    with torch.no_grad(), loading.on_device(key, OFFLOAD_CPU) as network:
         yield network, origin.generation_config, [load_history(history_prompt, origin.processor)]
 
 

@@ -180,16 +180,20 @@ def drop_spare() -> None:
 def clean_models(model_key: str | None = None) -> None:
     """Free a part ("text", "coarse", "fine", "codec"), or all of them; the next call loads it again."""
     with _lock:
-        for key in [model_key] if model_key is not None else list(models):
-            models.pop(key, None)
+        ours = False
+        for key in [key for key in models if model_key in (None, key)]:
+            ours |= _origins[network_of(key)].movable
+            del models[key]
             models_devices.pop(key, None)
         for place in [place for place in _spare if model_key in (None, place[1])]:
+            ours = True
             del _spare[place]
         if model_key is None:
             _processors.clear()
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    if ours:  # a collection takes a noticeable part of a second
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
 
 @contextlib.contextmanager
