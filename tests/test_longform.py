@@ -421,8 +421,8 @@ def test_broken_folders(fake, tmp_path):
             read(fake, voice=voice_of(3), folder=run)
         assert "\n" not in str(error.value)
 
-    sound = wav.read_bytes()
-    wav.write_bytes(sound[:-4000])
+    sound, _ = soundfile.read(wav)
+    wav.write_bytes(wav.read_bytes()[:-4000])
     refused("piece 1 is damaged .*; delete .*00001.json and it is made again")
     wav.unlink()
     refused("piece 1 is damaged")
@@ -430,7 +430,7 @@ def test_broken_folders(fake, tmp_path):
     fake[0].calls.clear()
     read(fake, voice=voice_of(3), folder=run)
     assert first_words(fake[0]) == [["Beta"]]
-    assert wav.read_bytes() == sound
+    assert np.array_equal(soundfile.read(wav)[0], sound)
     note.write_text("{")
     refused("piece 1 is damaged")
     note.unlink()

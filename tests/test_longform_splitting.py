@@ -246,6 +246,7 @@ Samantha: Good."""
         ("A: Hi.\nwho said this", "line 2: 'who said this' has no name"),
         ("A: Hi.\n\nJon: Yes.", "line 3: 'Jon' has no voice; the cast is A, John; did you mean 'John'?"),
         ("A:\nJohn: Hi.", "line 1: A says nothing"),
+        ("A: Hi.\nJohn: [pause] ...", "line 2: the text has nothing with a letter"),
         ("# only this\n", "no line such as 'NAME: text'"),
         ("", "no line such as"),
     ],

@@ -56,10 +56,13 @@ def speak_long(
     """
     from ..longform import read_long, read_script
     from ..longform.script import parse_script
+    from ..longform.splitting import check_words
 
     cast = options.voices()
-    if options.script is not None:
-        parse_script(text, cast)  # its faults need no model
+    if options.script is None:  # faults of the text need no model
+        check_words(text)
+    else:
+        parse_script(text, cast)
     device = check_device(device)
     source = check_model(model)
     scorer = _scorer(options, device)

@@ -15,6 +15,8 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from .splitting import check_words
+
 _LINE = re.compile(r"([^\s:：\[][^:：\[\]]{0,60}?)\s*[:：]\s*(.*)")
 _PAUSES = re.compile(r"(\s*\[\s*pause\b[^\[\]]*\]\s*)+", re.IGNORECASE)
 
@@ -79,6 +81,10 @@ def parse_script(script: str, cast: Iterable[str]) -> list[Speech]:
     for speech in speeches:
         if not speech.text.strip():
             raise ValueError(f"line {speech.line}: {speech.speaker} says nothing; give the line some words")
+        try:
+            check_words(speech.text)
+        except ValueError as error:
+            raise ValueError(f"line {speech.line}: {error}") from error
     return speeches
 
 

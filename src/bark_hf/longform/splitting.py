@@ -95,10 +95,7 @@ def split_text(text: str, count: TokenCounter, size: PieceSize, language: str | 
         TypeError: for something other than a string.
         ValueError: for a text without words, a broken pause mark or an unknown language.
     """
-    if not isinstance(text, str):
-        raise TypeError(f"text is a {type(text).__name__}, but must be a string.")
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise ValueError("the text holds half a surrogate pair, which is no character; decode the text again")
+    check_words(text)
     language = check_language(language or guess_language(text))
     pieces: list[Piece] = []
     unspoken: list[str] = []
@@ -112,9 +109,26 @@ def split_text(text: str, count: TokenCounter, size: PieceSize, language: str | 
         elif run.silence is not None:
             lead += run.silence
     if not pieces:
-        found = "only pause marks" if lead else "nothing with a letter, a digit or a tag" if unspoken else "nothing"
-        raise ValueError(f"the text has {found}; there is nothing to say; give some words")
+        raise ValueError(f"the tokenizer reads nothing of the text ({unspoken[0][:40]!r}); there is nothing to say")
     return Split(pieces, lead, unspoken)
+
+
+def check_words(text: Any) -> None:
+    """Refuse a text in which there is nothing to say.
+
+    Raises:
+        TypeError: for something other than a string.
+        ValueError: for a text without words, or a broken pause mark.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"text is a {type(text).__name__}, but must be a string.")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("the text holds half a surrogate pair, which is no character; decode the text again")
+    runs = parse_runs(text)
+    if not any(is_speakable(run.text) for run in runs):
+        words = any(run.text for run in runs)
+        found = "nothing with a letter, a digit or a tag" if words else "only pause marks" if runs else "nothing"
+        raise ValueError(f"the text has {found}; there is nothing to say; give some words")
 
 
 def _split_run(text: str, count: TokenCounter, size: PieceSize, language: str) -> tuple[list[Piece], list[str]]:
@@ -214,4 +228,4 @@ def _speakable_before(text: str, places: list[int]) -> list[int]:
     return result
 
 
-__all__ = ["COSTS", "Piece", "PieceSize", "Split", "TokenCounter", "split_text", "token_counter"]
+__all__ = ["COSTS", "Piece", "PieceSize", "Split", "TokenCounter", "check_words", "split_text", "token_counter"]

@@ -132,15 +132,16 @@ class TakeMaker:
         takes = []
         for row, job in enumerate(jobs):
             n_tokens, n_frames = int(out.semantic_lengths[row]), int(out.code_lengths[row])
+            # copies: a view of one take would keep the whole batch in memory
             takes.append(
                 Take(
                     job.text,
                     job.seed,
-                    out.waveform(row).float().cpu().numpy(),
+                    out.waveform(row).float().cpu().numpy().copy(),
                     int(out.sampling_rate),
-                    out.semantic_tokens[row, :n_tokens].cpu().numpy(),
-                    out.coarse_codes[row, :, :n_frames].cpu().numpy(),
-                    out.fine_codes[row, :, :n_frames].cpu().numpy(),
+                    out.semantic_tokens[row, :n_tokens].cpu().numpy().copy(),
+                    out.coarse_codes[row, :, :n_frames].cpu().numpy().copy(),
+                    out.fine_codes[row, :, :n_frames].cpu().numpy().copy(),
                     self.rules,
                     n_tokens >= self.most_tokens,
                 )
