@@ -88,6 +88,8 @@ def pack(out: Path, to: Path) -> None:
     if size > LIMIT_MB:
         raise SystemExit(f"The packed checkpoint has {size:.1f} MB; at most {LIMIT_MB} are allowed in the package.")
     shutil.rmtree(to, ignore_errors=True)
+    for file in part.rglob("*"):
+        file.chmod(0o755 if file.is_dir() else 0o644)
     part.rename(to)
     print(f"{to}: {size:.1f} MB, voices {', '.join(processor.voices.names)}")
 

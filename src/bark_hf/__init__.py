@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .configuration_bark import BarkCoarseConfig, BarkConfig, BarkFineConfig, BarkSemanticConfig
+    from .demo import demo_path
     from .generation.output import BarkOutput
     from .generation_configuration_bark import BarkGenerationConfig
     from .generation_stage_configs import (
@@ -41,6 +42,7 @@ _HOMES = {
     "BarkSemanticGenerationConfig": "generation_stage_configs",
     "BarkSemanticModel": "modeling_bark",
     "VoicePrompt": "voices",
+    "demo_path": "demo",
 }
 
 __all__ = [
@@ -60,6 +62,7 @@ __all__ = [
     "BarkSemanticGenerationConfig",
     "BarkSemanticModel",
     "VoicePrompt",
+    "demo_path",
 ]
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from . import convert, doctor, evaluate, prepare, say, train, voices
+from . import convert, detect, doctor, evaluate, prepare, say, train, voices
 from .common import TERMINATED, CommandLine
 
 app = typer.Typer(
@@ -42,8 +42,9 @@ def _start(
         print(context.get_help())
 
 
-for _command in (say.say, doctor.doctor, convert.convert, prepare.prepare, evaluate.evaluate):
+for _command in (say.say, doctor.doctor, convert.convert, prepare.prepare, evaluate.evaluate, detect.detect):
     app.command()(_command)
+app.command()(detect.train_detector)
 app.add_typer(voices.voices)
 app.add_typer(train.train)
 

@@ -23,7 +23,7 @@ from .loading import CONFIG, WEIGHTS, check_model, import_networks
 
 PACKAGE = "bark-hf"
 DEVELOPER_EXTRAS = ("dev", "test")
-KNOWN_MODELS = tuple(dict.fromkeys((DEFAULT_MODEL, "suno/bark-small", "suno/bark")))
+KNOWN_MODELS = ("suno/bark-small", "suno/bark")
 CPU_FEATURES = {
     "AVX-512 bf16": "_is_avx512_bf16_supported",
     "AMX": "_is_amx_tile_supported",
@@ -190,15 +190,18 @@ def cache() -> Iterator[Finding]:
 
 def cached_models() -> Iterator[Finding]:
     """Which of Suno's checkpoints are on this machine."""
+    try:
+        yield Finding(f"{DEFAULT_MODEL} (default)", check_model(DEFAULT_MODEL))
+    except FileNotFoundError as error:
+        yield Finding(f"{DEFAULT_MODEL} (default)", _one_line(error), State.broken)
     for name in KNOWN_MODELS:
-        label = f"{name} (default)" if name == DEFAULT_MODEL else name
         if Path(name).is_dir():
-            yield Finding(label, "a folder on this machine")
+            yield Finding(name, "a folder on this machine")
         elif all(_cached(name, choices) for choices in ((CONFIG,), WEIGHTS)):
-            yield Finding(label, "in the cache")
+            yield Finding(name, "in the cache")
         else:
             state = "incomplete in the cache" if _cached(name, (CONFIG,)) else "not in the cache"
-            yield Finding(label, state, State.note, f"hf download {name}")
+            yield Finding(name, state, State.note, f"hf download {name}")
 
 
 def _cached(name: str, choices: tuple[str, ...]) -> bool:

@@ -17,13 +17,16 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-DEFAULT_MODEL = "suno/bark-small"
+from ..demo import DEMO
+
+DEFAULT_MODEL = DEMO
+BETTER_MODEL = "suno/bark-small"
 
 FAILED, MISUSED, INTERRUPTED, TERMINATED = 1, 2, 130, 143  # exit codes
 DEBUG_VARIABLE = "BARK_HF_DEBUG"
 
 ModelOption = Annotated[
-    str, typer.Option("--model", "-m", metavar="MODEL", help="Folder of a checkpoint, or its name on the Hub.")
+    str, typer.Option("--model", "-m", metavar="MODEL", help="Folder of a checkpoint, its name on the Hub, or demo.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
@@ -91,6 +94,11 @@ def say_error(text: str) -> None:
 def say_warning(text: str) -> None:
     """One line on stderr."""
     _stderr("warning", text)
+
+
+def say_note(text: str) -> None:
+    """One line on stderr."""
+    _stderr("note", text)
 
 
 def _stderr(kind: str, text: str) -> None:

@@ -13,6 +13,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..demo import without_nickname
 from .common import CliError, UsageError
 
 if TYPE_CHECKING:
@@ -69,11 +70,12 @@ def check_device(name: str) -> str:
 
 
 def check_model(name: str) -> str:
-    """A folder that has a Bark checkpoint's files, or a name on the Hub whose config can be had.
+    """A folder that has a Bark checkpoint's files, or a name on the Hub whose config can be had; "demo" is our own.
 
     Raises:
         CliError: naming what is missing and how to get it.
     """
+    name = without_nickname(name)
     path = Path(name).expanduser()
     if name and path.is_dir():
         _check_folder(path)
@@ -147,8 +149,7 @@ def _hub_message(name: str, error: OSError) -> str:
 
 def import_networks() -> None:
     """Import what takes seconds, so that it is not taken for the time of loading a model."""
-    importlib.import_module("bark_hf.modeling_bark")
-    importlib.import_module("bark_hf.processing_bark")
+    importlib.import_module("bark_hf.registration").register()  # a checkpoint's codec may be one of ours
 
 
 def load_processor(model: str) -> BarkProcessor:
@@ -201,6 +202,7 @@ def load_model(model: str, device: str, dtype: Dtype | None, attention: Attentio
 
     from ..modeling_bark import BarkModel
 
+    import_networks()
     # Whatever does not fit is collected, so that it can be said in one line.
     options: dict[str, Any] = {"output_loading_info": True, "ignore_mismatched_sizes": True}
     if dtype is not None:

@@ -1,4 +1,4 @@
-"""`bark-hf say`: one text -> one sound file, and what it took.
+"""`bark-hf say`: one text -> one sound file, and what it took; long texts and dialogues are read in pieces.
 
 Knows the command's options and the order of the work: everything that can be refused is refused before the model is
 loaded.
@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .common import (
+    BETTER_MODEL,
     DEFAULT_MODEL,
     CliError,
     JsonOption,
@@ -21,6 +23,7 @@ from .common import (
     UsageError,
     only_our_words,
     print_json,
+    say_note,
     say_warning,
 )
 from .destination import Destination
@@ -34,9 +37,25 @@ from .loading import (
     load_processor,
     load_voice,
 )
+from .long_options import (
+    AnchorOption,
+    BatchOption,
+    CandidatesOption,
+    CastOption,
+    CheckOption,
+    LanguageOption,
+    LongOptions,
+    ModeOption,
+    PieceOption,
+    ResumeOption,
+    RetakeOption,
+    ScriptOption,
+    needs_pieces,
+)
+from .long_text import speak_long
 from .stages import StageClock, is_shown
 from .summary import Statistics
-from .text_source import read_text
+from .text_source import read_file, read_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -130,9 +149,37 @@ def say(
     attn_implementation: Annotated[
         Attention | None, typer.Option(help="How attention is computed. Default: sdpa.")
     ] = None,
+    script: ScriptOption = None,
+    cast: CastOption = None,
+    voice_mode: ModeOption = None,
+    anchor_every: AnchorOption = None,
+    candidates: CandidatesOption = None,
+    check_with: CheckOption = None,
+    piece_seconds: PieceOption = None,
+    language: LanguageOption = None,
+    batch_size: BatchOption = None,
+    resume_to: ResumeOption = None,
+    retake: RetakeOption = None,
 ) -> None:
-    """Say a text: write a sound file and print what it took."""
-    spoken = read_text(text, file)
+    """Say a text: write a sound file and print what it took.
+
+    A text of more than about 12 seconds, with paragraphs or with pause marks ([pause 0.5s]) is read in pieces.
+    """
+    long_options = LongOptions(
+        script,
+        cast,
+        candidates,
+        check_with,
+        voice_mode,
+        anchor_every,
+        piece_seconds,
+        language,
+        resume_to,
+        retake or [],
+        batch_size,
+    )
+    long_options.check(text, file, voice, save_voice, greedy)
+    spoken = read_text(text, file) if script is None else read_file(script, "--script")
     options = {
         "seed": seed,
         "max_duration_s": max_duration,
@@ -147,8 +194,11 @@ def say(
     keywords = generation_keywords(options, greedy)
     destination = Destination(output, save_voice)
     destination.check(as_json)
+    if model == DEFAULT_MODEL and not quiet:
+        say_note(f"this is the package's small demo voice; for Bark itself (1.7 GB) add --model {BETTER_MODEL}")
     with only_our_words():
-        statistics = speak(
+        in_pieces = long_options.any_given or needs_pieces(spoken)
+        statistics = (partial(speak_long, options=long_options) if in_pieces else speak)(
             spoken,
             destination,
             keywords,

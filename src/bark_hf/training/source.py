@@ -13,6 +13,7 @@ from huggingface_hub import snapshot_download
 
 from ..checkpoint_files import CheckpointFiles
 from ..configuration_bark import BarkConfig
+from ..demo import without_nickname
 from ..generation_configuration_bark import BarkGenerationConfig
 from ..modeling_bark import BarkModel
 
@@ -39,13 +40,13 @@ class Source(NamedTuple):
 
 
 def checkpoint_folder(model: str | Path) -> Path:
-    """The folder of a checkpoint; one on the Hub is downloaded, or taken from the cache.
+    """The folder of a checkpoint, "demo" being our own; one on the Hub is downloaded, or taken from the cache.
 
     Raises:
         FileNotFoundError: for what is neither a folder nor on the Hub.
         ValueError: for a folder without a Bark config.
     """
-    name = str(Path(model).expanduser()) if str(model).startswith("~") else str(model)
+    name = without_nickname(str(Path(model).expanduser()) if str(model).startswith("~") else str(model))
     CheckpointFiles.open(name, {})
     folder = Path(name)
     if not folder.is_dir():

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ...checkpoint_files import CheckpointFiles
+from ...demo import without_nickname
 from .encoding import TOKENIZER_FOLDER, Networks, SemanticTokenizer, checkpoint_rules, fingerprint, load_tokenizer
 from .options import ClipRules, SourceOptions
 from .report import PrepareReport
@@ -76,6 +77,7 @@ def prepare(
     if workers < 1 or part_size < 1:
         raise ValueError(f"workers={workers} and part_size={part_size} must be at least 1.")
     out = Path(out).expanduser().absolute()
+    model = None if model is None else without_nickname(str(model))
     networks = _networks(codec, semantic_tokenizer, model, rules, device)
     text_tokenizer = _text_tokenizer(tokenizer, model)
     clips = Sources(_opened(sources, columns), columns)

@@ -1,0 +1,96 @@
+"""The demo's detector: the demo checkpoint's speech against the synthesiser that it was trained on.
+
+    python recipes/demo/detector.py OUT [--model demo] [--detector src/bark_hf/demo/detector] [--plot FILE.png]
+
+OUT is the folder of make.py. Real: the test sentences as flite speaks them (OUT/test). Generated: the same sentences,
+spoken by the checkpoint into OUT/detector/generated; a killed run goes on where it stopped. A sentence is never in
+training and test. As a control the synthesiser's recordings go through the codec alone: what of them is called
+generated was found by the codec's sound and by nothing that the three networks do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+
+from bark_hf import BarkModel, BarkProcessor
+from bark_hf.audio import clip, encode, write_file
+from bark_hf.demo import without_nickname
+from bark_hf.detection import BarkDetector, plot_evaluation, train_detector
+from bark_hf.training.prepare.sound import resample
+
+DETECTOR = Path(__file__).parents[2] / "src/bark_hf/demo/detector"
+
+
+def sentences(folder: Path) -> list[tuple[str, str]]:
+    """File name and text of each recording of one voice."""
+    lines = (folder / "metadata.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    return [(row["file_name"], row["text"]) for row in rows]
+
+
+def speak(model: BarkModel, processor: BarkProcessor, voice: str, source: Path, target: Path, batch_size: int) -> None:
+    """The texts of `source` into files of the same names in `target`, as far as they are not there."""
+    target.mkdir(parents=True, exist_ok=True)
+    left = [(name, text) for name, text in sentences(source) if not (target / name).is_file()]
+    for at in range(0, len(left), batch_size):
+        part = left[at : at + batch_size]
+        inputs = processor([text for _, text in part], voice_preset=voice)
+        seeds = list(range(at, at + len(part)))
+        out = model.generate(**inputs, seed=seeds, max_duration_s=10.0, return_dict_in_generate=True)
+        for number, (name, _) in enumerate(part):
+            audio = clip(out.waveform(number).float().numpy())[0]
+            if audio.size:
+                write_file(target / name, encode(audio, out.sampling_rate))
+        print(f"{voice}: {at + len(part)} of {len(left)} sentences", flush=True)
+
+
+@torch.inference_mode()
+def through_codec(model: BarkModel, detector: BarkDetector, files: list[Path]) -> float:
+    """Share of recordings that are called generated after the codec has coded and decoded them."""
+    codec, rate, called = model.codec_model, model.config.codec_config.sampling_rate, []
+    for path in files:
+        samples, own_rate = soundfile.read(path, dtype="float32")
+        sound = torch.from_numpy(np.asarray(resample(samples, own_rate, rate), dtype=np.float32))
+        codes = codec.encode(sound[None, None]).audio_codes
+        decoded = codec.decode(codes, [None]).audio_values[0, 0].numpy()
+        called.append(detector.probability(decoded, rate) >= 0.5)
+    return float(np.mean(called))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--model", default="demo")
+    parser.add_argument("--detector", type=Path, default=DETECTOR)
+    parser.add_argument("--plot", type=Path, help="picture of precision and recall")
+    parser.add_argument("--batch-size", type=int, default=10)
+    args = parser.parse_args()
+
+    source = without_nickname(args.model)
+    model, processor = BarkModel.from_pretrained(source).eval(), BarkProcessor.from_pretrained(source)
+    real, generated = args.out / "test", args.out / "detector" / "generated"
+    voices = [voice for voice in processor.available_voice_presets if (real / voice).is_dir()]
+    for voice in voices:
+        speak(model, processor, voice, real / voice, generated / voice, args.batch_size)
+
+    trained = train_detector(real, generated)
+    trained.detector.report["through_codec_called_generated"] = through_codec(
+        model, trained.detector, [real / voice / name for voice in voices for name, _ in sentences(real / voice)]
+    )
+    trained.detector.save_pretrained(args.detector)
+    if args.plot is not None:
+        plot_evaluation(trained.labels, trained.probabilities, args.plot)
+    print(json.dumps(trained.detector.report, indent=2))
+    print("\n".join(trained.refused))
+    size = sum(path.stat().st_size for path in args.detector.iterdir())
+    print(f"{args.detector}: {size} bytes")
+
+
+if __name__ == "__main__":
+    main()
