@@ -1,5 +1,7 @@
-"""The checkpoint inside the package: complete, small, and speaking. Oracles: its own semantic tokenizer, which names the
-sounds of a waveform, and the pitch of the two voices."""
+"""The checkpoint inside the package: complete, small, speaking.
+
+Oracles: its own semantic tokenizer, which names the sounds of a waveform, and the pitch of the two voices.
+"""
 
 from __future__ import annotations
 
