@@ -73,7 +73,8 @@ def main() -> None:
     args = parser.parse_args()
 
     source = without_nickname(args.model)
-    model, processor = BarkModel.from_pretrained(source).eval(), BarkProcessor.from_pretrained(source)
+    model = BarkModel.from_pretrained(source, dtype=torch.float32).eval()
+    processor = BarkProcessor.from_pretrained(source)
     real, generated = args.out / "test", args.out / "detector" / "generated"
     voices = [voice for voice in processor.available_voice_presets if (real / voice).is_dir()]
     for voice in voices:

@@ -157,7 +157,9 @@ def load_codec(source: str) -> PreTrainedModel:
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # else it lists the checkpoint's other weights as unexpected
     try:
-        codec, info = AutoModel.from_pretrained(source, config=config, key_mapping=mapping, output_loading_info=True)
+        codec, info = AutoModel.from_pretrained(
+            source, config=config, key_mapping=mapping, output_loading_info=True, dtype=torch.float32
+        )
     finally:
         logging.set_verbosity(verbosity)
     if info["missing_keys"]:
