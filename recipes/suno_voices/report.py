@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from losses import Labels, coarse_labels, fine_labels, logged_unigram, unigram
+from transformers.utils import logging
 
 from bark_hf.training.callbacks import read_log
 from bark_hf.training.dataset import clip_of, load_prepared
@@ -75,8 +76,8 @@ def draw(lines: list[Line], logs: dict[str, list[dict[str, float]]], level: dict
         axes.set_title(f"{stage.capitalize()} network")
         axes.set_xlabel("optimizer step")
         axes.set_ylabel("nats per code")
-        axes.set_ylim(top=math.log(1_024) + 0.45)
-        axes.legend(frameon=False, loc="upper right" if stage == "coarse" else "best")
+        axes.set_ylim(top=math.log(1_024) + 0.2)
+        axes.legend(frameon=False, loc="upper right", bbox_to_anchor=(1, 0.9))
     _draw_bars(places[2], [line for line in lines if line.codebook != "all"])
     for axes in places:
         axes.spines[["top", "right"]].set_visible(False)
@@ -110,6 +111,7 @@ def main() -> None:
     table = unigram([clip_of(row).codes.numpy() for row in load_prepared(args.out / "train")])
     data = load_prepared(args.out / "held_out")
     lines, logs, level = [], {}, {}
+    logging.set_verbosity_error()  # a list of the weights that nobody has trained
     for stage, measure in STAGES.items():
         model = load_source(args.out / "runs" / stage / "model").model.eval()
         lines += lines_of(stage, measure(model, data), table)
