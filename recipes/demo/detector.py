@@ -37,13 +37,13 @@ def sentences(folder: Path) -> list[tuple[str, str]]:
 def speak(model: BarkModel, processor: BarkProcessor, voice: str, source: Path, target: Path, batch_size: int) -> None:
     """The texts of `source` into files of the same names in `target`, as far as they are not there."""
     target.mkdir(parents=True, exist_ok=True)
-    left = [(name, text) for name, text in sentences(source) if not (target / name).is_file()]
+    rows = [(seed, *row) for seed, row in enumerate(sentences(source))]
+    left = [row for row in rows if not (target / row[1]).is_file()]
     for at in range(0, len(left), batch_size):
         part = left[at : at + batch_size]
-        inputs = processor([text for _, text in part], voice_preset=voice)
-        seeds = list(range(at, at + len(part)))
-        out = model.generate(**inputs, seed=seeds, max_duration_s=10.0, return_dict_in_generate=True)
-        for number, (name, _) in enumerate(part):
+        inputs = processor([text for _, _, text in part], voice_preset=voice)
+        out = model.generate(**inputs, seed=[row[0] for row in part], max_duration_s=10.0, return_dict_in_generate=True)
+        for number, (_, name, _) in enumerate(part):
             audio = clip(out.waveform(number).float().numpy())[0]
             if audio.size:
                 write_file(target / name, encode(audio, out.sampling_rate))

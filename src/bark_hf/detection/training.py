@@ -107,7 +107,7 @@ def train_detector(
     evaluation = evaluate(y[test], probabilities)
     detector.report = {
         "trained_on": {"real": int((y[train] == 0).sum()), "generated": int((y[train] == 1).sum())},
-        "held_out": evaluation._asdict(),
+        "held_out": {name: None if value != value else value for name, value in evaluation._asdict().items()},  # NaN
         "group_by": group_by,
         "strength": strength,
         "seed": seed,
