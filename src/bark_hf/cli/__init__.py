@@ -1,4 +1,4 @@
-"""The command line: `bark-hf say | voices | doctor | convert | prepare | train | evaluate`, one module per command."""
+"""The command line, one module per command: say, voices, doctor, convert, prepare, train, evaluate, detect."""
 
 from __future__ import annotations
 
