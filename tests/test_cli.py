@@ -226,15 +226,6 @@ def test_a_voice_from_a_file(checkpoint, reference, tmp_path):
     assert_sounds_like(tmp_path / "out.wav", reference(voice=str(voice)))
 
 
-def test_text_that_is_too_long_is_one_warning(checkpoint, tmp_path):
-    out = tmp_path / "out.wav"
-    result = say(checkpoint, "hello " * 300, "-o", out)
-    assert result.exit_code == 0
-    assert out.is_file()
-    (line,) = result.stderr.splitlines()
-    assert line.startswith("warning: Text 0 has 300 tokens")
-
-
 def test_warnings_of_libraries_stay_out(checkpoint, tmp_path, monkeypatch):
     load = loading.load_model
 

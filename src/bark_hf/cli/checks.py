@@ -18,6 +18,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from ..demo import DEMO, demo_path
 from .common import DEFAULT_MODEL, CliError, only_our_words
 from .loading import CONFIG, WEIGHTS, check_model, import_networks
 
@@ -191,17 +192,18 @@ def cache() -> Iterator[Finding]:
 def cached_models() -> Iterator[Finding]:
     """Which of Suno's checkpoints are on this machine."""
     try:
-        yield Finding(f"{DEFAULT_MODEL} (default)", check_model(DEFAULT_MODEL))
-    except FileNotFoundError as error:
-        yield Finding(f"{DEFAULT_MODEL} (default)", _one_line(error), State.broken)
-    for name in KNOWN_MODELS:
-        if Path(name).is_dir():
+        yield Finding(DEMO, demo_path())
+    except FileNotFoundError:
+        yield Finding(DEMO, "not built", State.note, "python recipes/demo/make.py OUT")
+    for model in KNOWN_MODELS:
+        name = f"{model} (default)" if model == DEFAULT_MODEL else model
+        if Path(model).is_dir():
             yield Finding(name, "a folder on this machine")
-        elif all(_cached(name, choices) for choices in ((CONFIG,), WEIGHTS)):
+        elif all(_cached(model, choices) for choices in ((CONFIG,), WEIGHTS)):
             yield Finding(name, "in the cache")
         else:
-            state = "incomplete in the cache" if _cached(name, (CONFIG,)) else "not in the cache"
-            yield Finding(name, state, State.note, f"hf download {name}")
+            state = "incomplete in the cache" if _cached(model, (CONFIG,)) else "not in the cache"
+            yield Finding(name, state, State.note, f"hf download {model}")
 
 
 def _cached(name: str, choices: tuple[str, ...]) -> bool:

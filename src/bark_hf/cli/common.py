@@ -17,10 +17,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from ..demo import DEMO
-
-DEFAULT_MODEL = DEMO
-BETTER_MODEL = "suno/bark-small"
+DEFAULT_MODEL = "suno/bark-small"
 
 FAILED, MISUSED, INTERRUPTED, TERMINATED = 1, 2, 130, 143  # exit codes
 DEBUG_VARIABLE = "BARK_HF_DEBUG"

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..demo import DEMO
 from .common import (
-    BETTER_MODEL,
     DEFAULT_MODEL,
     CliError,
     JsonOption,
@@ -194,8 +194,8 @@ def say(
     keywords = generation_keywords(options, greedy)
     destination = Destination(output, save_voice)
     destination.check(as_json)
-    if model == DEFAULT_MODEL and not quiet:
-        say_note(f"this is the package's small demo voice; for Bark itself (1.7 GB) add --model {BETTER_MODEL}")
+    if model == DEMO and not quiet:
+        say_note(f"this is the package's small demo voice; for Bark itself (1.7 GB) add --model {DEFAULT_MODEL}")
     with only_our_words():
         in_pieces = long_options.any_given or needs_pieces(spoken)
         statistics = (partial(speak_long, options=long_options) if in_pieces else speak)(

@@ -1,4 +1,4 @@
-"""The small checkpoint that is part of the package: trained from nothing by `recipes/demo`, two English voices.
+"""The small checkpoint that `recipes/demo` trains from nothing and puts here: two English voices.
 
 Knows where it lies. It is an ordinary Bark folder: every loading function takes its path. `README.md` beside this file
 is its model card.
@@ -15,14 +15,14 @@ def demo_path() -> str:
     """The folder of the demo checkpoint, for `from_pretrained`.
 
     Raises:
-        FileNotFoundError: if the package was installed without it.
+        FileNotFoundError: as long as it has not been built.
 
     Example:
 
     ```python
     >>> import bark_hf
-    >>> model = bark_hf.BarkModel.from_pretrained(bark_hf.demo_path())
-    >>> model.sampling_rate
+    >>> model = bark_hf.BarkModel.from_pretrained(bark_hf.demo_path())  # doctest: +SKIP
+    >>> model.sampling_rate  # doctest: +SKIP
     24000
 
     ```
@@ -30,8 +30,8 @@ def demo_path() -> str:
     folder = Path(__file__).parent / "checkpoint"
     if not (folder / "config.json").is_file():
         raise FileNotFoundError(
-            f"{folder} has no config.json: this installation lacks the demo checkpoint. Install bark-hf again, or make "
-            "it with recipes/demo/make.py."
+            f"{folder} has no config.json: the demo checkpoint is not built. Build it with recipes/demo/make.py, or "
+            "name another model, such as suno/bark-small."
         )
     return str(folder)
 
