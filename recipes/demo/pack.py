@@ -24,7 +24,7 @@ from bark_hf.training.dataset import load_prepared
 from bark_hf.voices import VoiceRules
 
 STAGES = {"semantic": "semantic", "coarse": "coarse_acoustics", "fine": "fine_acoustics"}
-VOICE_SECONDS = (3.6, 4.2)  # the coarse stage looks back 4.2 s
+VOICE_SECONDS = (1.9, 2.3)  # as long as the training clips: positions far to the right were hardly trained
 LIMIT_MB = 32
 
 

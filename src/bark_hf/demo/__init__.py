@@ -1,4 +1,4 @@
-"""The small checkpoint that `recipes/demo` trains from nothing and puts here: two English voices.
+"""The small checkpoint that `recipes/demo` trains from nothing and puts here: two English voices, an early state.
 
 Knows where it lies. It is an ordinary Bark folder: every loading function takes its path. `README.md` beside this file
 is its model card.
