@@ -65,6 +65,7 @@ def pack(out: Path, to: Path) -> None:
     """Write the checkpoint to a temporary folder beside `to`, then rename it."""
     codec = AutoModel.from_pretrained(out / "runs/codec/model", dtype=torch.float32)
     model = BarkModel.from_pretrained(out / "base", dtype=torch.float32)
+    codec.config._name_or_path = ""  # no folder of this machine is published
     model.config.codec_config = codec.config
     model.codec_model = codec
     for run, name in STAGES.items():
