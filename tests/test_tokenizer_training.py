@@ -21,6 +21,7 @@ from bark_hf.training.tokenizer_clips import find_clips, frame_labels
 from bark_hf.training.tokenizer_examples import TokenizerExamples
 from bark_hf.training.tokenizer_kmeans import fit_projection
 from bark_hf.training.tokenizer_pairs import make_pairs
+from bark_hf.training.tokenizer_recipe import KINDS
 from bark_hf.training.tokenizer_report import measure_tokenizer, mutual_information, purity
 from bark_hf.training.tokenizer_training import TokenizerRecipe, train_tokenizer
 
@@ -400,3 +401,9 @@ def test_without_scikit_learn_the_extra_is_named(tones, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(ImportError, match=r"scikit-learn is not installed; .* pip install 'bark-hf\[train\]'"):
         train_tokenizer(recipe(tones, tmp_path, kind="kmeans", vocab_size=4))
+
+
+def test_the_default_vocabulary_is_that_of_what_is_trained():
+    sizes = {kind: TokenizerRecipe(kind=kind, data="d", output_dir="o").n_tokens for kind in KINDS}
+    assert sizes == {"frame_network": 128, "kmeans": 128, "hubert_quantizer": 10_000}
+    assert TokenizerRecipe(kind="hubert_quantizer", vocab_size=40, data="d", output_dir="o").n_tokens == 40

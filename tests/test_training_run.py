@@ -190,7 +190,11 @@ def test_from_nothing(data, checkpoint, tmp_path):
     options = {"data": data, "model": str(bare), "max_steps": 1, "eval_fraction": 0}
     with pytest.raises(ValueError, match=r"lacks weights of fine_acoustics; .*fresh_weights: true"):
         train("fine", tmp_path / "a", **options)
-    result, _ = train("fine", tmp_path / "a", fresh_weights=True, sample_text="hello", **options)
+    with pytest.raises(
+        ValueError, match=r"sample_text can't be spoken: .* lacks weights of .*coarse_acoustics.*semantic"
+    ):
+        train("fine", tmp_path / "a", fresh_weights=True, sample_text="hello", **options)
+    result, _ = train("fine", tmp_path / "a", fresh_weights=True, **options)
     names = set(load_file(result / "model.safetensors"))
     assert names
     assert all(name.startswith("fine_acoustics.") for name in names)

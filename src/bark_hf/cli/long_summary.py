@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
+
+from .summary import circumstances
 
 if TYPE_CHECKING:
     from ..longform import LongResult
@@ -77,11 +77,7 @@ class LongStatistics:
             seed=result.seed,
             segments=[segment.to_dict() for segment in result.segments],
             unspoken=list(result.unspoken),
-            device=str(network.device),
-            dtype=str(network.dtype).removeprefix("torch."),
-            attn_implementation=network.config._attn_implementation,
-            versions={"python": platform.python_version()}
-            | {name: version(name) for name in ("bark_hf", "torch", "transformers", "tokenizers")},
+            **circumstances(network),
             **given,
         )
 

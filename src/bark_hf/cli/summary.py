@@ -77,11 +77,7 @@ class Statistics:
                 "fine": (n_fine - n_coarse) * frames,
             },
             seed=result.seeds[0] if draws else None,
-            device=str(network.device),
-            dtype=str(network.dtype).removeprefix("torch."),
-            attn_implementation=network.config._attn_implementation,
-            versions={"python": platform.python_version()}
-            | {name: version(name) for name in ("bark_hf", "torch", "transformers", "tokenizers")},
+            **circumstances(network),
             **given,
         )
 
@@ -104,3 +100,14 @@ class Statistics:
         if self.save_voice is not None:
             lines.append(f"voice saved: {self.save_voice}")
         return "\n".join(lines)
+
+
+def circumstances(network: BarkModel) -> dict[str, Any]:
+    """What a result depends on beside the request: device, dtype, attn_implementation, versions."""
+    return {
+        "device": str(network.device),
+        "dtype": str(network.dtype).removeprefix("torch."),
+        "attn_implementation": network.config._attn_implementation,
+        "versions": {"python": platform.python_version()}
+        | {name: version(name) for name in ("bark_hf", "torch", "transformers", "tokenizers")},
+    }

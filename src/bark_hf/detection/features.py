@@ -15,7 +15,6 @@ import numpy as np
 import torch
 
 from ..codec.mel.spectrogram import log_mel
-from ..demo import without_nickname
 from ..semantic_tokenizer.speech_encoder import SpeechEncoder
 from ..training.prepare.encoding import load_codec
 from ..training.prepare.sound import level_db, levelled, resample, speech_span
@@ -69,7 +68,7 @@ class Features:
             self._network = SpeechEncoder(config.source, config.layer)
             self.sampling_rate = self._network.sampling_rate
         elif config.source is not None:
-            self._network = load_codec(without_nickname(config.source))
+            self._network = load_codec(config.source)
             self.sampling_rate = self._network.config.sampling_rate
             if not hasattr(self._network, "log_mel") and not hasattr(self._network, "encoder"):
                 raise ValueError(f"the codec of {config.source} has no encoder to take features from; use another")

@@ -10,14 +10,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import torch
-from transformers import AutoConfig, AutoModel, EncodecModel
+from transformers import EncodecModel
 
 from ..codec.mel import BarkMelCodecConfig, BarkMelCodecModel
 from ..codec.mel.fitting import fit_quantizer
 from ..codec.vocos_encodec import VocosEncodecModel
 from .codec_sounds import Sound, whole_sounds
 from .codec_training import CodecRecipe
+from .prepare.encoding import load_codec
 from .saving import replacing
 
 Codec = BarkMelCodecModel | VocosEncodecModel
@@ -52,15 +52,6 @@ def starting_codec(recipe: CodecRecipe) -> Codec:
     return codec
 
 
-def load_codec(folder: str | Path) -> Any:
-    """The codec of a codec's folder or a Bark checkpoint (local, or a name on the Hub), in float32."""
-    if AutoConfig.from_pretrained(folder).model_type == "bark":
-        from ..modeling_bark import BarkModel
-
-        return BarkModel.from_pretrained(folder, dtype=torch.float32).codec_model
-    return AutoModel.from_pretrained(folder, dtype=torch.float32)
-
-
 def fitted_codec(codec: Codec, recipe: CodecRecipe, sounds: list[Sound], folder: Path, reuse: bool) -> Codec:
     """The codec with codebooks: its own, those of an earlier fit in `folder`, or new ones, which are written there.
 
@@ -74,7 +65,7 @@ def fitted_codec(codec: Codec, recipe: CodecRecipe, sounds: list[Sound], folder:
         return codec
     origin = {"sounds": len(sounds)} | {name: getattr(recipe, name) for name in (*_FIT_FIELDS, *_NEW_FIELDS)}
     if reuse and _origin(folder) == origin:
-        saved = BarkMelCodecModel.from_pretrained(folder, dtype=torch.float32)
+        saved = BarkMelCodecModel.from_pretrained(folder, dtype="float32")
         codec.quantizer.load_state_dict(saved.quantizer.state_dict())
         return codec
     seconds = 1.2 * recipe.fit_frames / codec.config.frame_rate  # a part is held out to judge the books by
@@ -101,4 +92,4 @@ def _origin(folder: Path) -> Any:
         return None
 
 
-__all__ = ["fitted_codec", "load_codec", "starting_codec"]
+__all__ = ["fitted_codec", "starting_codec"]

@@ -12,9 +12,7 @@ from .source import Source
 from .stage_recipes import StageRecipe
 
 
-def make_speaker(
-    source: Source, recipe: StageRecipe, device: torch.device
-) -> Callable[[], tuple[np.ndarray, int]] | None:
+def make_speaker(source: Source, recipe: StageRecipe, device: torch.device) -> Callable[[], tuple[np.ndarray, int]]:
     """A function that speaks `recipe.sample_text` with the network in training and the rest of the checkpoint.
 
     Args:
@@ -22,14 +20,19 @@ def make_speaker(
         device: where the network is; the other parts go there too.
 
     Returns:
-        a function giving float samples [n] and their rate; None if the checkpoint lacks weights of another part.
+        a function giving float samples [n] and their rate.
 
     Raises:
-        ValueError: for a voice that isn't there, or a text with nothing to say.
+        ValueError: for a voice that isn't there, a text with nothing to say, or a checkpoint that lacks weights of
+            another part.
         FileNotFoundError: if the checkpoint has no tokenizer.
     """
-    if any(not name.startswith(f"{recipe.part}.") for name in source.missing):
-        return None
+    lacking = sorted({name.partition(".")[0] for name in source.missing} - {recipe.part})
+    if lacking:
+        raise ValueError(
+            f"sample_text can't be spoken: {source.folder} lacks weights of {', '.join(lacking)}; train these first, "
+            "or leave sample_text out."
+        )
     processor = BarkProcessor.from_pretrained(source.folder)
     inputs = processor(recipe.sample_text, voice_preset=recipe.sample_voice)
     model = source.model.to(device)

@@ -101,9 +101,8 @@ def train_stage(recipe: StageRecipe) -> Path:
     trainer.add_callback(Log(output_dir, lambda: trainer.n_positions, title, n_steps))
     if recipe.early_stopping_patience:
         trainer.add_callback(EarlyStoppingCallback(recipe.early_stopping_patience))
-    speaker = None if recipe.sample_text is None else make_speaker(source, recipe, arguments.device)
-    if speaker is not None:
-        trainer.add_callback(Samples(output_dir, speaker))
+    if recipe.sample_text is not None:
+        trainer.add_callback(Samples(output_dir, make_speaker(source, recipe, arguments.device)))
     del source
     if trainer.is_world_process_zero():
         print(describe(trainer, recipe, len(train_examples), eval_examples, checkpoint), file=sys.stderr, flush=True)

@@ -35,19 +35,19 @@ def fit_kmeans(recipe: TokenizerRecipe, training: list[LabelledClip]) -> KMeansT
     """
     _require_sklearn()
     if recipe.encoder is None:
-        empty = KMeansTokenizer(KMeansConfig(vocab_size=recipe.vocab_size, feature_size=MEL_BINS))
+        empty = KMeansTokenizer(KMeansConfig(vocab_size=recipe.n_tokens, feature_size=MEL_BINS))
     else:
-        empty = KMeansTokenizer.for_encoder(recipe.encoder, recipe.layer, recipe.vocab_size)
+        empty = KMeansTokenizer.for_encoder(recipe.encoder, recipe.layer, recipe.n_tokens)
     features, labels = collect_frames(recipe, empty, training)
-    if len(features) < recipe.vocab_size:
+    if len(features) < recipe.n_tokens:
         raise ValueError(
-            f"{len(training)} clips give {len(features)} frames for vocab_size={recipe.vocab_size} centroids; add "
+            f"{len(training)} clips give {len(features)} frames for vocab_size={recipe.n_tokens} centroids; add "
             "recordings or lower vocab_size"
         )
     projection = fit_projection(recipe.projection, recipe.projected_size, features, labels)
     if projection is not None:
         features = (features - projection.mean) @ projection.matrix
-    centroids = torch.from_numpy(cluster(features, recipe.vocab_size, recipe.seed))
+    centroids = torch.from_numpy(cluster(features, recipe.n_tokens, recipe.seed))
     if projection is None:
         return empty.fitted(centroids)
     return empty.fitted(centroids, torch.from_numpy(projection.matrix), torch.from_numpy(projection.mean))

@@ -86,7 +86,7 @@ def build_network(recipe: TokenizerRecipe) -> NetworkTokenizer:
     if recipe.kind == "frame_network":
         return FrameNetworkTokenizer(
             FrameNetworkConfig(
-                vocab_size=recipe.vocab_size,
+                vocab_size=recipe.n_tokens,
                 hidden_size=recipe.hidden_size or FrameNetworkConfig.hidden_size,
                 num_layers=recipe.num_layers,
                 switching_penalty=recipe.switching_penalty,
@@ -101,7 +101,7 @@ def build_network(recipe: TokenizerRecipe) -> NetworkTokenizer:
         input_size=encoder.feature_size,
         hidden_size=hidden_size,
         intermediate_size=4 * hidden_size,  # as in the community's larger files
-        vocab_size=recipe.vocab_size,
+        vocab_size=recipe.n_tokens,
         semantic_rate_hz=recipe.label_rate_hz or HubertQuantizerConfig.semantic_rate_hz,
         sampling_rate=encoder.sampling_rate,
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..audio import encode, write_file
+from ..demo import without_nickname
 
 METADATA = "metadata.jsonl"
 
@@ -96,6 +97,7 @@ def pairs_of_checkpoint(
     from ..modeling_bark import BarkModel
     from ..processing_bark import BarkProcessor
 
+    checkpoint = without_nickname(checkpoint)
     model = BarkModel.from_pretrained(checkpoint).eval().to(device)
     rate = model.generation_config.semantic_config.semantic_rate_hz
     if rate != rate_hz:

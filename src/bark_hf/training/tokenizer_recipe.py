@@ -22,7 +22,9 @@ class TokenizerRecipe(TrainRecipe):
     data: str = option(help="Folder with recordings, and for networks their labels in metadata.jsonl.")
     eval_data: str | None = option(None, help="Such a folder to evaluate on; replaces eval_fraction.")
     kind: str = option("frame_network", help="What makes the tokens.", choices=KINDS)
-    vocab_size: int = option(128, help="Tokens; labels are below it.", least=2)
+    vocab_size: int | None = option(
+        None, help="Tokens; labels are below it. Default: Bark's 10,000 for hubert_quantizer, else 128.", least=2
+    )
     teacher: str | None = option(None, help="Semantic tokenizer whose tokens are the labels, instead of metadata's.")
     model: str | None = option(None, help="Bark checkpoint that speaks the training data for hubert_quantizer.")
     texts: str | None = option(None, help="Text file with what it speaks, one item per line.")
@@ -51,6 +53,13 @@ class TokenizerRecipe(TrainRecipe):
     projected_size: int = option(36, help="Features after the projection.", least=1)
     max_frames: int = option(300_000, help="Frames that k-means and its projection are fitted on.", least=1)
     weights_dtype: str = option("float16", help="Number format in frame_network's file.", choices=DTYPES)
+
+    @property
+    def n_tokens(self) -> int:
+        """`vocab_size`, or its default."""
+        from ..tokens import SEMANTIC_VOCAB_SIZE  # imports torch
+
+        return self.vocab_size or (SEMANTIC_VOCAB_SIZE if self.kind == "hubert_quantizer" else 128)
 
     def check(self) -> None:
         super().check()

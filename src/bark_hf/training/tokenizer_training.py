@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from ..demo import without_nickname
 from ..semantic_tokenizer import SemanticTokenizer, load_semantic_tokenizer
 from ..semantic_tokenizer.loading import SUBFOLDER
 from .saving import replacing
@@ -42,7 +43,7 @@ def train_tokenizer(recipe: TokenizerRecipe) -> Path:
     else:
         from .tokenizer_networks import build_network, train_network
 
-        check_labels([*training, *held_out], recipe.vocab_size)
+        check_labels([*training, *held_out], recipe.n_tokens)
         network = build_network(recipe)
         train_network(recipe, network, training, held_out)
         tokenizer, dtype = network, _DTYPES[recipe.weights_dtype]
@@ -59,7 +60,7 @@ def recordings(recipe: TokenizerRecipe) -> tuple[list[LabelledClip], list[Labell
     else:
         training, held_out = split_clips(clips, recipe.eval_fraction, recipe.seed)
     if recipe.teacher is not None:
-        teacher = load_semantic_tokenizer(recipe.teacher)
+        teacher = load_semantic_tokenizer(without_nickname(recipe.teacher))
         training, held_out = labelled_by(teacher, training), labelled_by(teacher, held_out)
     return training, held_out
 

@@ -1,4 +1,4 @@
-"""Prepared clips in memory: checked once, read fast, with another clip of the same speaker as history.
+"""Prepared clips in memory: checked once, read fast, with other clips of the same speaker as history.
 
 Knows the columns of prepared data and the ranges that a generation config allows. Must not know a stage's layout.
 """
@@ -15,9 +15,11 @@ from ...generation_configuration_bark import BarkGenerationConfig
 
 FRAMES_OFF = 4  # code frames that a clip may have more or less than its semantic tokens say: edges of the analysers
 
+MOST_JOINED = 8  # clips that make one voice
+
 
 class ClipVoice(NamedTuple):
-    """The end of a clip in the place of a `VoicePrompt`: the same attributes, without copies and checks.
+    """Clips in the place of a `VoicePrompt`: the same attributes, without copies and checks.
 
     Attributes:
         semantic_prompt: int [S]. coarse_prompt: int [n_coarse_codebooks, T]. fine_prompt: int [K, T].
@@ -76,7 +78,11 @@ class Clips:
         return self._codes[at : at + self.n_codebooks * n_frames].reshape(self.n_codebooks, n_frames)
 
     def history(self, i: int, probability: float, rng: np.random.Generator) -> ClipVoice | None:
-        """With `probability`, another clip of clip i's speaker, drawn uniformly; None if there is no other."""
+        """With `probability`, other clips of clip i's speaker; None if there is no other.
+
+        Clips are drawn uniformly, at most `MOST_JOINED`, and joined until they last as long as a length drawn between
+        one token and `max_input_semantic_length`: short clips too teach voices of every length.
+        """
         draw = rng.random()
         others = self._of_speaker[self.speakers[i]]
         place = np.searchsorted(others, i)
@@ -84,10 +90,21 @@ class Clips:
         n = len(others) - int(has_self)
         if draw >= probability or n == 0:
             return None
-        chosen = int(rng.integers(n))
-        j = others[chosen + int(has_self and chosen >= place)]
-        codes = self.codes(j)
-        return ClipVoice(self.semantic(j), codes[: self.config.coarse_acoustics_config.n_coarse_codebooks], codes)
+        wanted = int(rng.integers(1, self.config.semantic_config.max_input_semantic_length + 1))
+        parts: list[ClipVoice] = []
+        for chosen in rng.choice(n, size=min(n, MOST_JOINED), replace=False).tolist():
+            parts.append(self._voice(others[chosen + int(has_self and chosen >= place)]))
+            if sum(len(part.semantic_prompt) for part in parts) >= wanted:
+                break
+        return parts[0] if len(parts) == 1 else _joined(parts)
+
+    def _voice(self, j: int) -> ClipVoice:
+        """Clip j as a voice, tokens and codes cut to the same length in seconds."""
+        ratio, codes = self._frames_per_token(), self.codes(j)
+        n_semantic = max(1, min(len(self.semantic(j)), round(codes.shape[1] / ratio)))
+        codes = codes[:, : max(1, round(n_semantic * ratio))]
+        coarse = codes[: self.config.coarse_acoustics_config.n_coarse_codebooks]
+        return ClipVoice(self.semantic(j)[:n_semantic], coarse, codes)
 
     def require(self, kept: np.ndarray, reason: str) -> np.ndarray:
         """Indices of the clips of mask `kept`; ValueError if there are none, saying `reason`."""
@@ -151,6 +168,12 @@ class Clips:
         if not ok.all():
             i = int(np.flatnonzero(~ok)[0])
             raise ValueError(f"Clip {self.ids[i]!r}: {message(i)}")
+
+
+def _joined(voices: list[ClipVoice]) -> ClipVoice:
+    """Voices one behind the other."""
+    columns = zip(*voices, strict=True)
+    return ClipVoice(*(np.concatenate(column, axis=-1) for column in columns))
 
 
 def _lengths(lists: Any) -> np.ndarray:

@@ -17,6 +17,7 @@ from transformers import AutoConfig, AutoModel, PreTrainedModel
 from transformers.utils import logging
 
 from ...checkpoint_files import CheckpointFiles
+from ...demo import without_nickname
 from ...registration import register
 from ...tokens import N_FINE_CODEBOOKS
 from ...voice_rules import BARK_RULES, VoiceRules
@@ -147,11 +148,12 @@ def _encode_options(codec: PreTrainedModel, rules: VoiceRules) -> dict[str, Any]
 
 
 def load_codec(source: str) -> PreTrainedModel:
-    """A codec from its own folder or Hub name, or out of a Bark checkpoint, whose other weights are not read.
+    """A codec from its own folder or Hub name, or out of a Bark checkpoint ("demo" is ours); nothing else is read.
 
     Raises:
         OSError, ValueError: if there is none, or weights are missing.
     """
+    source = without_nickname(source)
     config = load_codec_config(source)
     mapping = {r"^codec_model\.": ""}  # names in a Bark checkpoint; a codec's own folder has none of these
     verbosity = logging.get_verbosity()
@@ -173,6 +175,7 @@ def load_codec(source: str) -> PreTrainedModel:
 def load_codec_config(source: str) -> Any:
     """The config of a codec or of the codec in a Bark checkpoint."""
     register()  # the command line and its worker processes have not done it yet
+    source = without_nickname(source)
     try:
         config = AutoConfig.from_pretrained(source)
     except (OSError, ValueError) as error:
@@ -190,7 +193,7 @@ def load_tokenizer(source: str | SemanticTokenizer | None) -> SemanticTokenizer 
         return source
     from ...semantic_tokenizer import load_semantic_tokenizer
 
-    return load_semantic_tokenizer(source)
+    return load_semantic_tokenizer(without_nickname(source))
 
 
 def checkpoint_rules(model: str | None, codec: str, semantic_rate_hz: float | None) -> VoiceRules:
@@ -201,7 +204,7 @@ def checkpoint_rules(model: str | None, codec: str, semantic_rate_hz: float | No
         codec: as in `Networks`; if it is a Bark checkpoint, it counts as `model`.
         semantic_rate_hz: of the tokens, used without a checkpoint; None means Bark's.
     """
-    for source in filter(None, (model, codec)):
+    for source in map(without_nickname, filter(None, (model, codec))):
         files = CheckpointFiles.open(source, {})
         if (files.read_json("config.json") or {}).get("model_type") == "bark":
             return VoiceRules.from_generation_config(files.read_json("generation_config.json") or {})

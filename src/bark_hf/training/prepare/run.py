@@ -125,7 +125,7 @@ def _networks(
 
 def _text_tokenizer(tokenizer: str | Path | None, model: str | Path | None) -> str | None:
     if tokenizer is not None:
-        return str(tokenizer)
+        return without_nickname(str(tokenizer))
     if model is None:
         return None
     files = CheckpointFiles.open(str(model), {})
