@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from transformers import BatchEncoding
+from longform_fakes import RATE, TEXT, WORDS, FakeModel, FakeProcessor, sound_of, voice_of
 
 from bark_hf import BarkGenerationConfig, BarkModel, BarkProcessor, VoicePrompt
 from bark_hf.evaluation.listening import WordErrorScorer
-from bark_hf.generation.output import BarkOutput
 from bark_hf.longform import (
     Join,
     Pauses,
@@ -31,65 +30,6 @@ from bark_hf.longform.reader import sources
 from bark_hf.longform.takes import Take
 from bark_hf.longform.trimming import speech_span
 from bark_hf.voices import BARK_RULES
-
-RATE = 24_000
-TEXT = "Alpha one two. Beta one two. Gamma one two. Delta one two. Epsilon one two."  # five pieces at 1 s
-WORDS = ["Alpha", "Beta", "Gamma", "Delta", "Epsilon"]
-
-
-def voice_of(number):
-    """A voice whose tokens say which it is."""
-    return VoicePrompt(np.full(20, number), np.full((2, 30), number % 1024), np.full((8, 30), number % 1024))
-
-
-class FakeProcessor:
-    """Counts words as ids; input_ids is the number of the text in `texts`."""
-
-    def __init__(self):
-        self.texts = []
-        self.voices = SimpleNamespace(resolve=lambda voice: voice)
-
-    def tokenizer(self, texts, **options):
-        return {"input_ids": [text.split() for text in texts]}
-
-    def __call__(self, texts, voice_preset):
-        first = len(self.texts)
-        self.texts += texts
-        ids = torch.arange(first, len(self.texts))[:, None]
-        return BatchEncoding({"input_ids": ids, "history_prompt": voice_preset})
-
-
-class FakeModel:
-    """A take of 20 tokens and 30 frames holds its seed; `script(text, seed)` may give other numbers of tokens."""
-
-    device = torch.device("cpu")
-    config = SimpleNamespace(to_dict=lambda: {"fake": 1})
-
-    def __init__(self, processor, script=lambda text, seed: 20):
-        self.processor, self.script = processor, script
-        self.generation_config = BarkGenerationConfig()
-        self.calls = []  # one list of (text, voice, seed) per call
-        self.keywords = []
-
-    def state_dict(self):
-        return {"weight": torch.ones(3)}
-
-    def generate(self, input_ids, history_prompt, seed, progress, return_dict_in_generate, **keywords):
-        texts = [self.processor.texts[int(row)] for row in input_ids[:, 0]]
-        self.calls.append(list(zip(texts, history_prompt, seed, strict=True)))
-        self.keywords.append(keywords)
-        lengths = [self.script(text, s) for text, s in zip(texts, seed, strict=True)]
-        semantic = [torch.full((n,), s % 10_000) for n, s in zip(lengths, seed, strict=True)]
-        fine = [torch.full((8, n * 3 // 2), s % 1024) for n, s in zip(lengths, seed, strict=True)]
-        audio = [sound_of(s, n * 3 // 2 * 320) for n, s in zip(lengths, seed, strict=True)]
-        coarse = [codes[:2] for codes in fine]
-        config = self.generation_config.with_keywords(**keywords)
-        return BarkOutput.from_items(semantic, coarse, fine, audio, seed, config, self.device)
-
-
-def sound_of(seed, n):
-    """Loud noise that only this seed has."""
-    return torch.rand(n, generator=torch.Generator().manual_seed(seed)) - 0.5
 
 
 @pytest.fixture
@@ -523,7 +463,7 @@ def test_blocks_are_the_sum_of_faded_pieces():
     sounds = [rng.uniform(-1, 1, n).astype(np.float32) for n in (5000, 700, 3000, 4000)]
     silences = [0.0, 0.05, 0.0, 0.1]
     join = Join(fade_s=0.005)  # 120 samples
-    found = places([len(sound) for sound in sounds], silences, RATE, join.fade_s, 0.01)
+    found = list(places([len(sound) for sound in sounds], silences, RATE, join.fade_s, 0.01))
     audio = np.concatenate(list(blocks(found, sounds.__getitem__, RATE, join)))
     expected = join_by_hand(sounds, [0, 1200, 0, 2400], 120, 240)
     assert audio.shape == (total_samples(found),)
@@ -535,14 +475,14 @@ def test_a_fade_is_of_equal_power():
     rng = np.random.default_rng(0)
     sounds = [rng.normal(0, 0.1, 8000).astype(np.float32) for _ in range(2)]
     join = Join(fade_s=0.1)
-    found = places([8000, 8000], [0.0, 0.0], RATE, 0.1, 0.0)
+    found = list(places([8000, 8000], [0.0, 0.0], RATE, 0.1, 0.0))
     audio = np.concatenate(list(blocks(found, sounds.__getitem__, RATE, join)))
     assert audio[5600:8000].std() == pytest.approx(0.1, rel=0.05)
 
 
 def test_loudness():
     sounds = [np.full(4800, 0.01, np.float32), np.full(4800, 0.5, np.float32), np.zeros(4800, np.float32)]
-    found = places([4800] * 3, [0.1] * 3, RATE, 0.0, 0.0)
+    found = list(places([4800] * 3, [0.1] * 3, RATE, 0.0, 0.0))
     audio = np.concatenate(list(blocks(found, sounds.__getitem__, RATE, Join(fade_s=0.0, level_db=-20.0))))
     np.testing.assert_allclose(audio[:4800], 0.1, rtol=1e-3)
     np.testing.assert_allclose(audio[7200:12_000], 0.1, rtol=1e-3)

@@ -6,7 +6,7 @@ Where every piece begins follows from lengths alone, so a sound of hours needs t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from ..generation_options import is_number, require
 from .marks import LONGEST_PAUSE
+from .splitting import Piece
 from .trimming import SILENCE_DB, frame_levels_db
 
 LOUDEST_PEAK = 0.98
@@ -74,6 +75,13 @@ class Join:
         """Seconds of silence behind a piece: of its pause marks, or by what ends there."""
         return getattr(self.pauses, after) if marked is None else marked
 
+    def silences(self, pieces: Sequence[Piece]) -> list[float]:
+        """Seconds of silence behind every piece; behind the last word only what is marked."""
+        found = [self.silence_after(piece.after, piece.silence) for piece in pieces]
+        if pieces[-1].silence is None:
+            found[-1] = 0.0
+        return found
+
 
 class Place(NamedTuple):
     """Where a piece is in the joined sound, in samples.
@@ -90,8 +98,10 @@ class Place(NamedTuple):
     silence: int
 
 
-def places(lengths: Sequence[int], silences: Sequence[float], rate: int, fade_s: float, lead_s: float) -> list[Place]:
-    """Where every piece goes.
+def places(
+    lengths: Iterable[int], silences: Iterable[float], rate: int, fade_s: float, lead_s: float
+) -> Iterator[Place]:
+    """Where every piece goes; a place is known as soon as its piece's length is.
 
     Args:
         lengths: samples of each piece; an empty one takes no place, its pause stays.
@@ -100,16 +110,15 @@ def places(lengths: Sequence[int], silences: Sequence[float], rate: int, fade_s:
         fade_s: see `Join`.
         lead_s: silence in front of the first piece.
     """
-    found: list[Place] = []
     at, quiet = round(lead_s * rate), True  # whether there is silence in front of `at`
+    before = 0  # samples of the piece before that nothing overlaps yet
     for length, seconds in zip(lengths, silences, strict=True):
-        before = found[-1].length - found[-1].overlap if found else 0
         overlap = 0 if quiet else min(round(fade_s * rate), length, before)
         silence = round(seconds * rate)
-        found.append(Place(at - overlap, length, overlap, silence))
+        yield Place(at - overlap, length, overlap, silence)
         at += length - overlap + silence
         quiet = silence > 0 or (quiet and not length)
-    return found
+        before = length - overlap
 
 
 def total_samples(found: Sequence[Place]) -> int:
@@ -117,39 +126,73 @@ def total_samples(found: Sequence[Place]) -> int:
     return found[-1].start + found[-1].length + found[-1].silence if found else 0
 
 
-def blocks(found: Sequence[Place], load: Callable[[int], np.ndarray], rate: int, join: Join) -> Iterator[np.ndarray]:
+def blocks(found: Iterable[Place], load: Callable[[int], np.ndarray], rate: int, join: Join) -> Iterator[np.ndarray]:
     """The joined sound as float32 [samples] blocks; one piece is loaded at a time.
+
+    A place is asked for when everything in front of it is out, but for the samples that its piece may overlap: the
+    last `fade_s` of a piece without a pause behind it. So `found` may wait for pieces that are being made.
 
     Args:
         found: see `places`.
         load: gives piece i, float32 [samples].
     """
     fade = round(join.fade_s * rate)
-    if found and found[0].start:
-        yield np.zeros(found[0].start, np.float32)
-    kept = np.zeros(0, np.float32)  # the end of the piece before, which the next one overlaps
+    held: _End | None = None
     for number, place in enumerate(found):
+        if number == 0 and place.start:
+            yield np.zeros(place.start, np.float32)
+        kept = np.zeros(0, np.float32)  # the end of the piece before, which this one overlaps
+        if held is not None:
+            block, kept = held.close(place.overlap, fade)
+            if block.size:
+                yield block
         audio = _at_level(load(number), rate, join.level_db)
         assert audio.shape[0] == place.length
-        following = found[number + 1].overlap if number + 1 < len(found) else 0
-        audio = _faded(audio, place.overlap or fade, following or fade)
-        audio[: place.overlap] += kept
-        split = place.length - following
+        audio = _risen(audio, place.overlap or fade)
+        added = np.zeros_like(audio)
+        added[: place.overlap] = kept
+        split = max(0, place.length - fade)
         if split:
-            yield audio[:split]
-        kept = audio[split:]
+            yield audio[:split] + added[:split]
+        held = _End(audio[split:], added[split:])
         if place.silence:
+            block, _ = held.close(0, fade)
+            held = None
+            if block.size:
+                yield block
             yield np.zeros(place.silence, np.float32)
+    if held is not None:
+        block, _ = held.close(0, fade)
+        if block.size:
+            yield block
 
 
-def _faded(audio: np.ndarray, rise: int, fall: int) -> np.ndarray:
-    """A copy whose ends rise and fall as a quarter of a sine: two that overlap have the same power throughout."""
+class _End(NamedTuple):
+    """The last samples of a piece, whose fall depends on the next piece.
+
+    Attributes:
+        audio: float32 [n]; they have risen, but not fallen.
+        added: float32 [n], what of the piece before lies over them.
+    """
+
+    audio: np.ndarray
+    added: np.ndarray
+
+    def close(self, overlap: int, fade: int) -> tuple[np.ndarray, np.ndarray]:
+        """What is finished, and the `overlap` samples that the next piece is laid over."""
+        fall, audio = min(overlap or fade, self.audio.shape[0]), self.audio.copy()
+        if fall:
+            audio[audio.shape[0] - fall :] *= _quarter(fall)[::-1]
+        audio += self.added
+        return audio[: audio.shape[0] - overlap], audio[audio.shape[0] - overlap :]
+
+
+def _risen(audio: np.ndarray, rise: int) -> np.ndarray:
+    """A copy that begins as a quarter of a sine; ends fall so too: two that overlap have the same power throughout."""
     audio = np.array(audio, dtype=np.float32)
-    rise, fall = min(rise, audio.shape[0]), min(fall, audio.shape[0])
+    rise = min(rise, audio.shape[0])
     if rise:
         audio[:rise] *= _quarter(rise)
-    if fall:
-        audio[audio.shape[0] - fall :] *= _quarter(fall)[::-1]
     return audio
 
 

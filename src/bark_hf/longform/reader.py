@@ -5,7 +5,7 @@ Knows pieces, voices' modes, takes and stores; knows no text that is not cut yet
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..generation_options import near_match
@@ -88,22 +88,39 @@ class Reader:
         Returns:
             every piece's record, in order.
         """
-        records = dict(done)
-        total = len(self.pieces)
+        return list(self.in_order(done, report))
+
+    def in_order(
+        self, done: Mapping[int, Record], report: Report | None = None, growing: bool = False
+    ) -> Iterator[Record]:
+        """Every piece's record, in order, each as soon as it and all before it are made.
+
+        Args:
+            done, report: see `finish`.
+            growing: make one piece first, then twice as many at once each time, up to the batch size; records are the
+                same, the first one comes earlier.
+        """
+        records, total = dict(done), len(self.pieces)
+        most = max(1, self.maker.batch_size // self.candidates)
+        size = 1 if growing else most
         for index in sorted(records):
             self._anchor(records[index])
         if report is not None:
             report("pieces", len(records), total)
-        while len(records) < total:
-            waiting = [index for index in range(total) if index not in records]
-            ready = self._ready(waiting, records)[: max(1, self.maker.batch_size // self.candidates)]
-            seeds = {index: [take_seed(self.seed, index, n) for n in range(self.candidates)] for index in ready}
-            for record in self._make(seeds, records, version=0):
-                records[record.index] = record
-                self._anchor(record)
-            if report is not None:
-                report("pieces", len(records), total)
-        return [records[index] for index in range(total)]
+        for index in range(total):
+            while index not in records:
+                waiting = [other for other in range(index, total) if other not in records]
+                for record in self._make(self._seeds(self._ready(waiting, records)[:size]), records, version=0):
+                    records[record.index] = record
+                    self._anchor(record)
+                size = min(most, 2 * size)
+                if report is not None:
+                    report("pieces", len(records), total)
+            yield records[index]
+
+    def _seeds(self, indices: Sequence[int]) -> dict[int, list[int]]:
+        """Of the first takes of these pieces."""
+        return {index: [take_seed(self.seed, index, n) for n in range(self.candidates)] for index in indices}
 
     def _ready(self, waiting: Sequence[int], records: Mapping[int, Record]) -> list[int]:
         """Pieces whose voice is known; of a speaker without one only the first piece is."""

@@ -1,4 +1,7 @@
-"""The calls: a long text or a dialogue in, a `LongResult` out. Knows options, and who does the work."""
+"""The calls: a long text or a dialogue in, a `LongResult` or a `SoundStream` out.
+
+Knows options, and who does the work.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,11 @@ from ..generation_options import is_number, require
 from ..tokens import MAX_TEXT_LENGTH
 from ..voices import VoicePrompt
 from .result import LongResult
-from .running import read_pieces
+from .running import Run, begin_run
 from .script import parse_script
 from .sizing import guess_language
 from .splitting import Piece, PieceSize, Split, split_text, token_counter
+from .streaming import SoundStream
 from .takes import TakeMaker
 
 TARGET_SECONDS = 10.0
@@ -29,6 +33,7 @@ def read_long(
     *,
     language: str | None = None,
     piece_seconds: float | None = None,
+    first_seconds: float | None = None,
     **options: Any,
 ) -> LongResult:
     """Read a text of any length with one voice.
@@ -42,7 +47,9 @@ def read_long(
         language: code of the language, for sentences and lengths; None takes the preset's, or guesses by the script.
         piece_seconds: how long a piece should be, as expected from the text; None is 10, or less where the checkpoint
             can't say as much at once.
-        options: see `read_pieces`: `voice_mode`, `anchor_every`, `seed`, `candidates`, `scorer`, `batch_size`, `trim`,
+        first_seconds: the same for the first piece alone: a short one lets a stream begin earlier. None is no
+            exception.
+        options: see `begin_run`: `voice_mode`, `anchor_every`, `seed`, `candidates`, `scorer`, `batch_size`, `trim`,
             `pauses`, `fade_s`, `level_db`, `folder`, `report`; and the keywords of `BarkModel.generate`.
 
     Raises:
@@ -59,11 +66,42 @@ def read_long(
     result = result.retake(3)
     ```
     """
-    prompt = processor.voices.resolve(voice)
-    language = language or guess_language(text if isinstance(text, str) else "", _name(voice, prompt))
-    size = piece_size(model, processor, piece_seconds, options)
-    split = split_text(text, token_counter(processor.tokenizer), size, language)
-    return read_pieces(model, processor, split, {"": prompt}, **options)
+    return _finished(_begin(model, processor, text, voice, language, piece_seconds, first_seconds, options))
+
+
+def stream(
+    model: Any,
+    processor: Any,
+    text: str,
+    voice: Any = None,
+    *,
+    language: str | None = None,
+    piece_seconds: float | None = None,
+    first_seconds: float | None = None,
+    **options: Any,
+) -> SoundStream:
+    """Read a text with one voice, piece by piece: the first sound comes when the first piece is made.
+
+    Args:
+        model, processor, text, voice, language, piece_seconds, first_seconds, options: see `read_long`, which gives
+            the same sound, sample for sample.
+
+    Returns:
+        an iterator of float32 [samples] chunks at `sampling_rate`.
+
+    Raises:
+        TypeError, ValueError, OSError: as `read_long`; faults of the options and the text before the first chunk.
+
+    Example:
+
+    ```py
+    sound = stream(model, processor, text, "v2/en_speaker_6", seed=1)
+    for chunk in sound:
+        player.write(chunk)
+    sound.first_sound_seconds, sound.result.segments
+    ```
+    """
+    return SoundStream(_begin(model, processor, text, voice, language, piece_seconds, first_seconds, options))
 
 
 def read_script(
@@ -74,12 +112,13 @@ def read_script(
     *,
     language: str | None = None,
     piece_seconds: float | None = None,
+    first_seconds: float | None = None,
     **options: Any,
 ) -> LongResult:
     """Read a dialogue, a voice per speaker.
 
     Args:
-        model, processor, language, piece_seconds, options: see `read_long`.
+        model, processor, language, piece_seconds, first_seconds, options: see `read_long`.
         script: lines `NAME: text`, see `parse_script`.
         cast: name -> voice, each as in `read_long`.
 
@@ -87,9 +126,58 @@ def read_script(
         ValueError: naming the line, for one without a name, a name that is not cast, or without words; and see
             `read_long`.
     """
+    return _finished(_begin_script(model, processor, script, cast, language, piece_seconds, first_seconds, options))
+
+
+def stream_script(
+    model: Any,
+    processor: Any,
+    script: str,
+    cast: Mapping[str, Any],
+    *,
+    language: str | None = None,
+    piece_seconds: float | None = None,
+    first_seconds: float | None = None,
+    **options: Any,
+) -> SoundStream:
+    """Read a dialogue piece by piece: `stream` for what `read_script` reads, with the same arguments and errors."""
+    return SoundStream(_begin_script(model, processor, script, cast, language, piece_seconds, first_seconds, options))
+
+
+def _finished(run: Run) -> LongResult:
+    return run.result(run.reader.finish(run.done, run.report))
+
+
+def _begin(
+    model: Any,
+    processor: Any,
+    text: str,
+    voice: Any,
+    language: str | None,
+    piece_seconds: float | None,
+    first_seconds: float | None,
+    options: Mapping[str, Any],
+) -> Run:
+    prompt = processor.voices.resolve(voice)
+    language = language or guess_language(text if isinstance(text, str) else "", _name(voice, prompt))
+    size = piece_size(model, processor, piece_seconds, options, first_seconds)
+    split = split_text(text, token_counter(processor.tokenizer), size, language)
+    return begin_run(model, processor, split, {"": prompt}, **options)
+
+
+def _begin_script(
+    model: Any,
+    processor: Any,
+    script: str,
+    cast: Mapping[str, Any],
+    language: str | None,
+    piece_seconds: float | None,
+    first_seconds: float | None,
+    options: Mapping[str, Any],
+) -> Run:
     speeches = parse_script(script, cast)
     voices = {name: processor.voices.resolve(cast[name]) for name in dict.fromkeys(s.speaker for s in speeches)}
-    size = piece_size(model, processor, piece_seconds, options)
+    size = piece_size(model, processor, piece_seconds, options, first_seconds)
     count = token_counter(processor.tokenizer)
     pieces: list[Piece] = []
     unspoken: list[str] = []
@@ -97,7 +185,8 @@ def read_script(
     for speech in speeches:
         spoken = language or guess_language(speech.text, _name(cast[speech.speaker], voices[speech.speaker]))
         try:
-            split = split_text(speech.text, count, size, spoken)
+            own = size._replace(first=None) if pieces else size
+            split = split_text(speech.text, count, own, spoken)
         except ValueError as error:
             raise ValueError(f"line {speech.line}: {error}") from error
         if split.lead and pieces:
@@ -107,15 +196,21 @@ def read_script(
         pieces += [piece._replace(speaker=speech.speaker) for piece in split.pieces]
         pieces[-1] = pieces[-1]._replace(after="speech")
         unspoken += split.unspoken
-    return read_pieces(model, processor, Split(pieces, lead, unspoken), voices, **options)
+    return begin_run(model, processor, Split(pieces, lead, unspoken), voices, **options)
 
 
-def piece_size(model: Any, processor: Any, piece_seconds: float | None, options: Mapping[str, Any]) -> PieceSize:
+def piece_size(
+    model: Any,
+    processor: Any,
+    piece_seconds: float | None,
+    options: Mapping[str, Any],
+    first_seconds: float | None = None,
+) -> PieceSize:
     """How long pieces should and may be for a checkpoint.
 
     Args:
         model, processor: of the checkpoint.
-        piece_seconds: see `read_long`.
+        piece_seconds, first_seconds: see `read_long`.
         options: see `read_long`; a `max_duration_s` among them bounds the pieces too.
 
     Raises:
@@ -126,9 +221,13 @@ def piece_size(model: Any, processor: Any, piece_seconds: float | None, options:
     longest = ROOM * maker.most_tokens / maker.rules.semantic_rate_hz
     target = min(TARGET_SECONDS, longest / LIMIT_PER_TARGET) if piece_seconds is None else piece_seconds
     limit = f"a number of seconds up to {longest:.1f}, what the checkpoint surely says at once"
-    require(is_number(target) and 0 < target <= longest, "piece_seconds", target, limit)
+    for name, value in {
+        "piece_seconds": target,
+        "first_seconds": target if first_seconds is None else first_seconds,
+    }.items():
+        require(is_number(value) and 0 < value <= longest, name, value, limit)
     tokens = min(MAX_TEXT_LENGTH, maker.config.semantic_config.max_input_semantic_length)
-    return PieceSize(target, min(longest, LIMIT_PER_TARGET * target), tokens)
+    return PieceSize(target, min(longest, LIMIT_PER_TARGET * target), tokens, first_seconds)
 
 
 def _name(given: Any, voice: VoicePrompt | None) -> str | None:
@@ -138,8 +237,8 @@ def _name(given: Any, voice: VoicePrompt | None) -> str | None:
 # What is ours; everything else is for `generate`.
 _OWN = frozenset(
     name
-    for name, parameter in inspect.signature(read_pieces).parameters.items()
+    for name, parameter in inspect.signature(begin_run).parameters.items()
     if parameter.kind is inspect.Parameter.KEYWORD_ONLY
 )
 
-__all__ = ["piece_size", "read_long", "read_script"]
+__all__ = ["piece_size", "read_long", "read_script", "stream", "stream_script"]

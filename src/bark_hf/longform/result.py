@@ -55,11 +55,9 @@ class LongResult:
 
     @cached_property
     def _places(self) -> list[Place]:
-        silences = [self.join.silence_after(piece.after, piece.silence) for piece in self.reader.pieces]
-        if self.reader.pieces[-1].silence is None:
-            silences[-1] = 0.0  # behind the last word only what is marked
         lengths = [record.stop - record.start for record in self.records]
-        return places(lengths, silences, self.sampling_rate, self.join.fade_s, self.lead)
+        silences = self.join.silences(self.reader.pieces)
+        return list(places(lengths, silences, self.sampling_rate, self.join.fade_s, self.lead))
 
     @cached_property
     def segments(self) -> list[Segment]:

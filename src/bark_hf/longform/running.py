@@ -6,7 +6,8 @@ Knows who keeps what; knows no text that is not cut yet.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,32 @@ from .store import MemoryStore, Record, Store
 from .takes import NoMaker, Progress, TakeMaker
 
 
-def read_pieces(
+@dataclass(frozen=True)
+class Run:
+    """A run that has begun: what makes its pieces, and how they are joined.
+
+    Attributes:
+        reader, join, lead, unspoken: see `LongResult`.
+        sampling_rate: samples per second.
+        done: pieces that its folder had already.
+        report: see `begin_run`.
+    """
+
+    reader: Reader
+    join: Join
+    lead: float
+    unspoken: Sequence[str]
+    sampling_rate: int
+    done: Mapping[int, Record]
+    report: Report | None
+
+    def result(self, records: Sequence[Record]) -> LongResult:
+        """When every piece has its record."""
+        made = [index for index in range(len(records)) if index not in self.done]
+        return LongResult(self.reader, records, self.join, self.lead, self.unspoken, made)
+
+
+def begin_run(
     model: Any,
     processor: Any,
     split: Split,
@@ -44,8 +70,8 @@ def read_pieces(
     report: Report | None = None,
     progress: Progress | None = None,
     **keywords: Any,
-) -> LongResult:
-    """Read pieces that are cut already.
+) -> Run:
+    """Check the options of a run over pieces that are cut already, and begin it or go on with it. Nothing is read yet.
 
     Args:
         model, processor: of one checkpoint.
@@ -95,8 +121,7 @@ def read_pieces(
         )
     chain = sources([piece.speaker for piece in split.pieces], voice_mode, anchor_every)
     reader = Reader(split.pieces, chain, prompts, seed, candidates, judge, trim, maker, store)
-    made = [index for index in range(len(split.pieces)) if index not in done]
-    return LongResult(reader, reader.finish(done, report), join, split.lead, split.unspoken, made)
+    return Run(reader, join, split.lead, split.unspoken, maker.config.sample_rate, done, report)
 
 
 def _kept(
@@ -148,4 +173,4 @@ def open_long(
     return LongResult(reader, [records[i] for i in range(total)], join or Join(), manifest.lead, manifest.unspoken, [])
 
 
-__all__ = ["open_long", "read_pieces"]
+__all__ = ["Run", "begin_run", "open_long"]

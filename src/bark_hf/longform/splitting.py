@@ -65,11 +65,13 @@ class PieceSize(NamedTuple):
     Attributes:
         target, limit: seconds of speech, as expected from the text.
         tokens: ids that the model reads at once.
+        first: as `target`, of the first piece alone; None is `target`.
     """
 
     target: float
     limit: float
     tokens: int
+    first: float | None = None
 
 
 def token_counter(tokenizer: Any) -> TokenCounter:
@@ -101,7 +103,8 @@ def split_text(text: str, count: TokenCounter, size: PieceSize, language: str | 
     unspoken: list[str] = []
     lead = 0.0
     for run in parse_runs(text):
-        said, mute = _split_run(run.text, count, size, language) if is_speakable(run.text) else ([], [run.text])
+        own = size._replace(first=None) if pieces else size
+        said, mute = _split_run(run.text, count, own, language) if is_speakable(run.text) else ([], [run.text])
         unspoken += [words for words in mute if words]
         pieces += said
         if run.silence is not None and pieces:
@@ -172,7 +175,8 @@ def _cut(text: str, count: TokenCounter, size: PieceSize, language: str) -> list
             length, ids = ending - seconds[places[start].at], before[stop] - before[start]
             if costs and (length > size.limit or ids > size.tokens):
                 break
-            off = (length - size.target) / size.target
+            target = size.target if start or size.first is None else size.first
+            off = (length - target) / target
             cost = best[start] + (SHORT if off < 0 else LONG) * off * off
             if not ids or speakable[start] == speakable[stop]:
                 cost += MUTE
