@@ -4,7 +4,7 @@
 
 The tokenizer is a WordPiece one that spells: a letter, digit or sign is a token, `##x` inside a word, so any English
 text of up to 256 signs can be read. The ids of the three stages are small and stand in the configs, as they do in
-every Bark checkpoint; rates and windows are Bark's, but for 50 semantic tokens per second instead of 49.9.
+every Bark checkpoint; rates and windows are Bark's, but for 50 semantic tokens per second instead of 49.9. Positions start as `clocks.py` says.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import string
 from pathlib import Path
 
 import torch
+from clocks import set_coarse_clock, set_semantic_clock
 from transformers import AutoConfig, AutoModel, BertTokenizer
 
 from bark_hf import BarkConfig, BarkGenerationConfig, BarkModel, BarkProcessor
@@ -34,10 +35,11 @@ def vocabulary() -> list[str]:
 
 
 def configs(codec_config: object = None) -> BarkConfig:
-    """Sizes: 2.1 M (semantic), 4.5 M (coarse) and 3.6 M (fine) parameters."""
+    """Sizes: 2.9 M (semantic), 4.5 M (coarse) and 3.6 M (fine) parameters."""
     common = {"bias": False, "dropout": 0.0, "block_size": 1_024, "num_layers": 4}
+    deep = common | {"num_layers": 6}
     return BarkConfig(
-        semantic_config=common
+        semantic_config=deep
         | {"hidden_size": 192, "num_heads": 6, "input_vocab_size": 256, "output_vocab_size": SEMANTIC_VOCAB_SIZE + 4},
         coarse_acoustics_config=common
         | {"hidden_size": 256, "num_heads": 4, "input_vocab_size": LAST_CODE + 4, "output_vocab_size": LAST_CODE + 4},
@@ -86,6 +88,8 @@ def main() -> None:
     model = BarkModel(configs(AutoConfig.from_pretrained(args.codec) if args.codec else None))
     if args.codec:
         model.codec_model = AutoModel.from_pretrained(args.codec)
+    set_semantic_clock(model.semantic)
+    set_coarse_clock(model.coarse_acoustics)
     model.generation_config = generation_config()
     model.save_pretrained(args.out)
     processor(args.out).save_pretrained(args.out)

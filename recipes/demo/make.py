@@ -61,15 +61,13 @@ STEPS = (
     Step(
         "prepare",
         "prepared",
-        "-m bark_hf_cli prepare {out}/speech/slt {out}/speech/rms {out}/prepared --model {out}/base "
-        "--keep-loudness",  # the codec was fitted on the sound as flite makes it
+        "-m bark_hf_cli prepare {out}/speech/slt {out}/speech/rms {out}/prepared --model {out}/base",
     ),
-    Step("phones", "prepared_phones", "{here}/phones.py {out}"),
-    training("semantic", "semantic_phones", "base", "prepared_phones"),
-    training("semantic", "semantic_alone", "runs/semantic_phones/model", "prepared"),
+    training("semantic", "semantic_alone", "base", "prepared"),
     training("semantic", "semantic", "runs/semantic_alone/model", "prepared"),
     training("coarse", "coarse_alone", "base", "prepared"),
-    training("coarse", "coarse", "runs/coarse_alone/model", "prepared"),
+    training("coarse", "coarse_voices", "runs/coarse_alone/model", "prepared"),
+    training("coarse", "coarse", "runs/coarse_voices/model", "prepared"),
     training("fine", "fine", "base", "prepared"),
 )
 
