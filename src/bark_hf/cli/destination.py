@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .common import CliError, UsageError
+from .sound_stream import StreamFormat, StreamWriter, check_stream_target
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,10 +25,29 @@ class Destination:
     Attributes:
         sound: the sound file, or "-" for standard output.
         voice: the file for the voice, or None.
+        stream: send the sound while it is being made, in this format; None writes it when it is complete.
     """
 
     sound: Path
     voice: Path | None
+    stream: StreamFormat | None = None
+
+    @classmethod
+    def of(cls, output: Path | None, stream: Path | None, kind: StreamFormat | None, voice: Path | None) -> Destination:
+        """From --output, --stream, --format and --save-voice.
+
+        Raises:
+            UsageError: for no place or two, or a format of nothing.
+        """
+        if output is not None and stream is not None:
+            raise UsageError("--output and --stream exclude each other; the sound goes to one place; drop one")
+        if kind is not None and stream is None:
+            raise UsageError("--format needs --stream; the ending of --output says its format; give --stream")
+        if stream is not None:
+            return cls(stream, voice, kind or StreamFormat.wav)
+        if output is None:
+            raise UsageError("neither --output nor --stream given; the sound must go somewhere; give -o FILE")
+        return cls(output, voice)
 
     @property
     def is_stdout(self) -> bool:
@@ -47,6 +67,8 @@ class Destination:
             raise UsageError(f"--save-voice {self.voice} must end in .npz; name it {self.voice.stem or 'voice'}.npz")
         if self.is_stdout:
             self._check_stdout(as_json)
+        elif self.stream is not None:
+            check_stream_target(self.sound)
         else:
             try:
                 sound_suffix(self.sound)
@@ -57,16 +79,25 @@ class Destination:
             check_target(self.voice)
 
     def _check_stdout(self, as_json: bool) -> None:
+        option = "--output" if self.stream is None else "--stream"
         if as_json:
-            raise UsageError("--output - and --json both use standard output; it takes one; give a file to --output")
+            raise UsageError(f"{option} - and --json both use standard output; it takes one; give a file to {option}")
         if sys.stdout.isatty():
-            raise UsageError("--output - is a WAV on a terminal; it needs a pipe or a file; add | aplay or > f.wav")
+            raise UsageError(f"{option} - is sound on a terminal; it needs a pipe or a file; add | aplay or > f.wav")
+
+    def writer(self, sampling_rate: int) -> StreamWriter:
+        """What a stream goes through."""
+        assert self.stream is not None
+        return StreamWriter(self.sound, self.stream, sampling_rate)
 
     def write_sound(self, audio: np.ndarray, sampling_rate: int) -> None:
-        """Write the sound file, or a WAV to standard output."""
+        """Write the sound file, or to standard output."""
         from ..audio import encode, sound_suffix, write_file
 
-        if self.is_stdout:
+        if self.stream is not None:
+            with self.writer(sampling_rate) as writer:
+                writer.write(audio)
+        elif self.is_stdout:
             sys.stdout.buffer.write(encode(audio, sampling_rate))
             sys.stdout.buffer.flush()
         else:

@@ -31,6 +31,10 @@ CheckOption = Annotated[
 PieceOption = Annotated[
     float | None, typer.Option("--piece-seconds", metavar="SECONDS", help="Length of the pieces. Default: 10.")
 ]
+FirstOption = Annotated[
+    float | None,
+    typer.Option("--first-seconds", metavar="SECONDS", help="Length of the first piece, for an earlier --stream."),
+]
 AnchorOption = Annotated[
     int | None, typer.Option("--anchor-every", metavar="N", help="Pieces between anchors of --voice-mode hybrid.")
 ]
@@ -73,6 +77,7 @@ class LongOptions:
     voice_mode: VoiceMode | None = None
     anchor_every: int | None = None
     piece_seconds: float | None = None
+    first_seconds: float | None = None
     language: str | None = None
     resume_to: Path | None = None
     retake: list[int] = field(default_factory=list)
@@ -90,6 +95,7 @@ class LongOptions:
             "voice_mode": None if self.voice_mode is None else self.voice_mode.value,
             "anchor_every": self.anchor_every,
             "piece_seconds": self.piece_seconds,
+            "first_seconds": self.first_seconds,
             "language": self.language,
             "batch_size": self.batch_size,
         }
@@ -137,8 +143,10 @@ class LongOptions:
             raise UsageError("--check-with chooses among takes; it needs --candidates of at least 2; give it")
         if self.anchor_every is not None and (self.voice_mode != VoiceMode.hybrid or self.anchor_every < 2):
             raise UsageError(f"--anchor-every {self.anchor_every} needs --voice-mode hybrid and at least 2; give both")
-        if self.piece_seconds is not None and not self.piece_seconds > 0:
-            raise UsageError(f"--piece-seconds {self.piece_seconds:g} must be above 0; leave it out for 10")
+        for name in ("piece_seconds", "first_seconds"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise UsageError(f"--{name.replace('_', '-')} {value:g} must be above 0; leave it out for the default")
         if self.retake and self.resume_to is None:
             raise UsageError("--retake needs --resume-to; only kept pieces can be made again; give the folder")
 

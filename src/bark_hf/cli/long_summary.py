@@ -31,6 +31,7 @@ class LongStatistics:
         folder, save_voice, model: as given.
         device, dtype, attn_implementation: of the model.
         versions: of Python and of the packages that the result depends on.
+        first_sound_seconds: of a stream: from the begin of generation to the first sound; None otherwise.
     """
 
     output: str
@@ -52,6 +53,7 @@ class LongStatistics:
     dtype: str
     attn_implementation: str
     versions: dict[str, str]
+    first_sound_seconds: float | None = None
 
     @classmethod
     def of(
@@ -83,7 +85,10 @@ class LongStatistics:
 
     def to_dict(self) -> dict[str, Any]:
         """The fields, for JSON."""
-        return asdict(self)
+        fields = asdict(self)
+        if self.first_sound_seconds is None:
+            del fields["first_sound_seconds"]
+        return fields
 
     def __str__(self) -> str:
         work = sum(self.stage_seconds.values())
@@ -93,6 +98,8 @@ class LongStatistics:
             f"{self.output}: {self.seconds:.2f} s of sound, {self.sampling_rate} Hz, {len(self.segments)} pieces{kept}",
             f"{speed}{work:.1f} s on {self.device}, {self.dtype}; loading {self.load_seconds:.1f} s; seed {self.seed}",
         ]
+        if self.first_sound_seconds is not None:
+            lines.append(f"first sound after {self.first_sound_seconds:.2f} s, the last after {work:.2f} s")
         faulty = [f"{s['index']} ({', '.join(s['faults'])})" for s in self.segments if s["faults"]]
         if faulty:
             lines.append(f"pieces to listen to: {', '.join(faulty)}; --resume-to FOLDER --retake N makes one again")

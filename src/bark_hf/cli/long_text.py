@@ -25,9 +25,11 @@ from .loading import (
 )
 from .long_options import LongOptions
 from .long_summary import LongStatistics
+from .sound_stream import NO_SOUND, send
 from .stages import StageClock
 
 if TYPE_CHECKING:
+    from ..audio import Clipping
     from ..longform import LongResult
 
 
@@ -54,7 +56,7 @@ def speak_long(
         model, voice, device, dtype, attention: as the user gave them.
         show: whether to show progress.
     """
-    from ..longform import read_long, read_script
+    from ..longform import read_long, read_script, stream, stream_script
     from ..longform.script import parse_script
     from ..longform.splitting import check_words
 
@@ -77,27 +79,39 @@ def speak_long(
     given: dict[str, Any] = {**keywords, **options.keywords(), "scorer": scorer}
     with _folder(options, destination) as folder, StageClock(False) as clock, _bar(show) as bar:
         given |= {"folder": folder, "report": bar, "progress": clock}
-        if options.script is None:
-            result = read_long(network, processor, text, prompt, **given)
+        asked: Any = (network, processor, text, prompt if options.script is None else voices)
+        first = None
+        if destination.stream is None:
+            began = (read_long if options.script is None else read_script)(*asked, **given)
+            result = _retaken(began, options.retake)
+            clock.close()
+            _warn_of_silence(result)
+            clipping = _write(result, destination)
         else:
-            result = read_script(network, processor, text, voices, **given)
-        resumed = len(result) - len(result.made)
-        made = {*result.made, *options.retake}
-        result = _retaken(result, options.retake)
-        clock.close()
-        _write(result, destination)
+            with destination.writer(network.sampling_rate) as writer:
+                given["progress"] = writer.watching(clock)
+                sound = (stream if options.script is None else stream_script)(*asked, **given)
+                clipping = send(sound, writer)
+                clock.close()  # a player may take longer
+            began = result = sound.result
+            first = round(sound.first_sound_seconds or 0.0, 4)
+            _warn_of_silence(result)
+        _warn_of_clipping(clipping, result)
+        if destination.voice is not None:
+            result.segments[0].voice.save(destination.voice)
         return LongStatistics.of(
             result,
             network,
             clock.seconds,
-            made=made,
-            resumed=resumed,
+            made={*began.made, *options.retake},
+            resumed=len(began) - len(began.made),
             load_seconds=load_seconds,
             model=model,
             voice=cast or voice,
             output=str(destination.sound),
             folder=None if options.resume_to is None else str(options.resume_to),
             save_voice=None if destination.voice is None else str(destination.voice),
+            first_sound_seconds=first,
         )
 
 
@@ -116,7 +130,7 @@ def _folder(options: LongOptions, destination: Destination) -> Iterator[Path]:
     if options.resume_to is not None:
         yield options.resume_to
         return
-    if destination.is_stdout:
+    if destination.is_stdout or destination.stream is not None:
         with tempfile.TemporaryDirectory(prefix="bark-hf-") as scratch:
             yield Path(scratch)
         return
@@ -143,30 +157,39 @@ def _retaken(result: LongResult, pieces: list[int]) -> LongResult:
     return result
 
 
-def _write(result: LongResult, destination: Destination) -> None:
+def _warn_of_silence(result: LongResult) -> None:
+    """Name the pieces without sound.
+
+    Raises:
+        CliError: if there are no others.
+    """
     silent = [segment for segment in result.segments if not segment.record.samples]
     if len(silent) == len(result):
-        raise CliError("the model ended at once, so there is no sound; try another --seed or a --min-eos-p nearer to 1")
+        raise CliError(NO_SOUND)
     for segment in silent:
         say_warning(
             f"piece {segment.index} ({segment.text[:40]!r}) has no sound: the model ended at once, several times"
         )
-    if destination.is_stdout:
-        with tempfile.TemporaryDirectory(prefix="bark-hf-") as folder:
-            wav = Path(folder, "sound.wav")
-            clipping = result.save(wav)
-            with wav.open("rb") as file:
-                shutil.copyfileobj(file, sys.stdout.buffer)
-            sys.stdout.buffer.flush()
-    else:
-        clipping = result.save(destination.sound)
+
+
+def _write(result: LongResult, destination: Destination) -> Clipping:
+    if not destination.is_stdout:
+        return result.save(destination.sound)
+    with tempfile.TemporaryDirectory(prefix="bark-hf-") as folder:
+        wav = Path(folder, "sound.wav")
+        clipping = result.save(wav)
+        with wav.open("rb") as file:
+            shutil.copyfileobj(file, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+    return clipping
+
+
+def _warn_of_clipping(clipping: Clipping, result: LongResult) -> None:
     if clipping.samples:
         say_warning(
             f"{clipping.samples} of {result.samples} samples were beyond -1..1, up to {clipping.peak:.2f}; they were "
             "clipped"
         )
-    if destination.voice is not None:
-        result.segments[0].voice.save(destination.voice)
 
 
 @contextmanager

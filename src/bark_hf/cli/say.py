@@ -43,6 +43,7 @@ from .long_options import (
     CandidatesOption,
     CastOption,
     CheckOption,
+    FirstOption,
     LanguageOption,
     LongOptions,
     ModeOption,
@@ -53,6 +54,7 @@ from .long_options import (
     needs_pieces,
 )
 from .long_text import speak_long
+from .sound_stream import FormatOption, ListenerLeft, StreamOption
 from .stages import StageClock, is_shown
 from .summary import Statistics
 from .text_source import read_file, read_text
@@ -101,16 +103,22 @@ def _option(keyword: str) -> str:
 
 
 def say(
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output", "-o", metavar="FILE", help="Sound file: .wav, .flac or .ogg; - is a WAV on standard output."
-        ),
-    ],
     text: Annotated[
         str | None,
         typer.Argument(metavar="TEXT", help="What to say, in quotes; - reads standard input.", show_default=False),
     ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Sound file: .wav, .flac or .ogg; - is a WAV on standard output.",
+            show_default=False,
+        ),
+    ] = None,
+    stream: StreamOption = None,
+    stream_format: FormatOption = None,
     file: Annotated[
         Path | None, typer.Option("--file", "-f", metavar="FILE", help="Read the text from a UTF-8 file.")
     ] = None,
@@ -156,6 +164,7 @@ def say(
     candidates: CandidatesOption = None,
     check_with: CheckOption = None,
     piece_seconds: PieceOption = None,
+    first_seconds: FirstOption = None,
     language: LanguageOption = None,
     batch_size: BatchOption = None,
     resume_to: ResumeOption = None,
@@ -163,7 +172,8 @@ def say(
 ) -> None:
     """Say a text: write a sound file and print what it took.
 
-    A text of more than about 12 seconds, with paragraphs or with pause marks ([pause 0.5s]) is read in pieces.
+    A text of more than about 12 seconds, with paragraphs or with pause marks ([pause 0.5s]) is read in pieces; --stream
+    sends the first of them while the others are being made.
     """
     long_options = LongOptions(
         script,
@@ -173,12 +183,17 @@ def say(
         voice_mode,
         anchor_every,
         piece_seconds,
+        first_seconds,
         language,
         resume_to,
         retake or [],
         batch_size,
     )
     long_options.check(text, file, voice, save_voice, greedy)
+    if stream is not None and retake:
+        raise UsageError(
+            "--stream and --retake exclude each other; a stream is heard once; write the sound to --output"
+        )
     spoken = read_text(text, file) if script is None else read_file(script, "--script")
     options = {
         "seed": seed,
@@ -192,23 +207,26 @@ def say(
         "min_eos_p": min_eos_p,
     }
     keywords = generation_keywords(options, greedy)
-    destination = Destination(output, save_voice)
+    destination = Destination.of(output, stream, stream_format, save_voice)
     destination.check(as_json)
     if model == DEMO and not quiet:
         say_note(f"this is the package's small demo voice; for Bark itself (1.7 GB) add --model {DEFAULT_MODEL}")
     with only_our_words():
         in_pieces = long_options.any_given or needs_pieces(spoken)
-        statistics = (partial(speak_long, options=long_options) if in_pieces else speak)(
-            spoken,
-            destination,
-            keywords,
-            model=model,
-            voice=voice,
-            device=device,
-            dtype=dtype,
-            attention=attn_implementation,
-            show=is_shown() and not quiet,
-        )
+        try:
+            statistics = (partial(speak_long, options=long_options) if in_pieces else speak)(
+                spoken,
+                destination,
+                keywords,
+                model=model,
+                voice=voice,
+                device=device,
+                dtype=dtype,
+                attention=attn_implementation,
+                show=is_shown() and not quiet,
+            )
+        except ListenerLeft:
+            return
     if as_json:
         print_json(statistics.to_dict())
     elif not quiet:
@@ -253,6 +271,7 @@ def speak(
     audio = _audible(audio)
     destination.write_sound(audio, result.sampling_rate)
     destination.write_voice(result)
+    work = round(sum(clock.seconds.values()), 4)
     return Statistics.of(
         result,
         network,
@@ -263,6 +282,7 @@ def speak(
         voice=voice,
         output=str(destination.sound),
         save_voice=None if destination.voice is None else str(destination.voice),
+        first_sound_seconds=None if destination.stream is None else work,
     )
 
 

@@ -47,6 +47,7 @@ class Statistics:
     dtype: str
     attn_implementation: str
     versions: dict[str, str]
+    first_sound_seconds: float | None = None
 
     @classmethod
     def of(
@@ -83,7 +84,10 @@ class Statistics:
 
     def to_dict(self) -> dict[str, Any]:
         """The fields, for JSON."""
-        return asdict(self)
+        fields = asdict(self)
+        if self.first_sound_seconds is None:
+            del fields["first_sound_seconds"]
+        return fields
 
     def __str__(self) -> str:
         stages = ", ".join(
@@ -97,6 +101,8 @@ class Statistics:
             f"real-time factor {self.rtf:.2f} ({total:.1f} s on {self.device}, {self.dtype})"
             + ("" if self.seed is None else f", seed {self.seed}"),
         ]
+        if self.first_sound_seconds is not None:
+            lines.append(f"first sound after {self.first_sound_seconds:.2f} s")
         if self.save_voice is not None:
             lines.append(f"voice saved: {self.save_voice}")
         return "\n".join(lines)
