@@ -205,8 +205,8 @@ def test_from_nothing(data, checkpoint, tmp_path):
     assert 0.19 < std < 0.21  # initializer_range of the config
 
 
-def test_hub_source_early_stop_and_samples(data, hub, tmp_path):
-    """A Hub's name is as good as a folder; each evaluation speaks; a loss that doesn't fall ends the run."""
+def test_hub_source_early_stop_and_samples(data, hub, tmp_path, capsys):
+    """A Hub's name is as good as a folder; each evaluation speaks; a loss that doesn't fall ends the run for good."""
     options = {"data": data, "model": "suno/bark-small", "learning_rate": 0.0, "eval_steps": 2, "max_steps": 20}
     result, log = train("fine", tmp_path, early_stopping_patience=1, sample_text="hello world", **options)
     assert log[-1]["step"] == 4
@@ -216,6 +216,19 @@ def test_hub_source_early_stop_and_samples(data, hub, tmp_path):
         assert len(audio) > 1000
     assert not any(path.is_symlink() for path in result.rglob("*"))
     assert json.loads((result / "generation_config.json").read_text())["semantic_config"]["max_new_tokens"] == 40
+    # the same command again: nothing is trained, and the result is there again
+    assert "early stopping ended" not in capsys.readouterr().err
+    weights = load_file(result / "model.safetensors")
+    shutil.rmtree(result)
+    result, again = train("fine", tmp_path, early_stopping_patience=1, sample_text="hello world", **options)
+    assert again == log
+    assert "early stopping ended this run at step 4" in capsys.readouterr().err
+    assert all(torch.equal(weights[name], tensor) for name, tensor in load_file(result / "model.safetensors").items())
+    # with more patience it goes on
+    _, longer = train(
+        "fine", tmp_path, early_stopping_patience=9, sample_text="hello world", **options | {"max_steps": 6}
+    )
+    assert longer[-1]["step"] == 6
 
 
 def test_full_disk_leaves_no_half_model(checkpoint, tmp_path, monkeypatch):

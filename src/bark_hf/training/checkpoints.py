@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import sys
 from pathlib import Path
 
 from .recipe import TrainRecipe
@@ -78,6 +79,14 @@ def prepare_output(recipe: TrainRecipe) -> Path | None:
         _check_recipe(recipe, output_dir)
     else:
         (output_dir / "log.jsonl").unlink(missing_ok=True)
+    ended = stopped_early(recipe)
+    if ended is not None:
+        print(
+            f"early stopping ended this run at step {ended}, so only its result is written; "
+            "a larger early_stopping_patience lets it go on, another output_dir begins a new run",
+            file=sys.stderr,
+            flush=True,
+        )
     content = json.dumps(dataclasses.asdict(recipe), indent=2)
     (output_dir / RECIPE_FILE).write_text(content + "\n", encoding="utf-8")
     return newest
@@ -86,6 +95,16 @@ def prepare_output(recipe: TrainRecipe) -> Path | None:
 def newest_checkpoint(output_dir: Path) -> Path | None:
     """The newest whole checkpoint, or None."""
     return next((path for path in reversed(checkpoints(output_dir)) if is_whole(path)), None)
+
+
+def stopped_early(recipe: TrainRecipe) -> int | None:
+    """The step at which early stopping has ended the run that is in the recipe's folder; None if it may go on."""
+    newest = newest_checkpoint(Path(recipe.output_dir).expanduser()) if recipe.resume else None
+    if newest is None or not recipe.early_stopping_patience:
+        return None
+    callbacks = json.loads((newest / STATE_FILE).read_bytes()).get("stateful_callbacks", {})
+    counted = callbacks.get("EarlyStoppingCallback", {}).get("attributes", {}).get("early_stopping_patience_counter", 0)
+    return step_of(newest) if counted >= recipe.early_stopping_patience else None
 
 
 def _check_recipe(recipe: TrainRecipe, output_dir: Path) -> None:
@@ -103,4 +122,4 @@ def _check_recipe(recipe: TrainRecipe, output_dir: Path) -> None:
         )
 
 
-__all__ = ["checkpoints", "is_whole", "newest_checkpoint", "prepare_output", "step_of"]
+__all__ = ["checkpoints", "is_whole", "newest_checkpoint", "prepare_output", "step_of", "stopped_early"]

@@ -79,7 +79,7 @@ def train_codec(recipe: CodecRecipe) -> Path:
     from transformers import EarlyStoppingCallback, set_seed
 
     from .callbacks import Log
-    from .checkpoints import newest_checkpoint, prepare_output
+    from .checkpoints import newest_checkpoint, prepare_output, stopped_early
     from .codec_sounds import SoundCrops, find_sounds, split_sounds
     from .codec_starting import fitted_codec, starting_codec
     from .codec_trainer import CodecTrainer
@@ -101,7 +101,7 @@ def train_codec(recipe: CodecRecipe) -> Path:
     frames = max(1, round(recipe.crop_seconds * config.sampling_rate / config.hop_length))
     crop = (config.sampling_rate, frames * config.hop_length)
     per_step = recipe.batch_size * recipe.gradient_accumulation * arguments.world_size
-    n_steps = recipe.max_steps or math.ceil(recipe.epochs * len(kept) / per_step)
+    n_steps = stopped_early(recipe) or recipe.max_steps or math.ceil(recipe.epochs * len(kept) / per_step)
     arguments.max_steps, arguments.num_train_epochs = n_steps, 1  # to Trainer the whole run is one pass
     n_examples = n_steps * per_step
     trainer = CodecTrainer(

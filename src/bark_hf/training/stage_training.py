@@ -14,7 +14,7 @@ from transformers.trainer_callback import PrinterCallback
 from ..checkpoint_files import CheckpointFiles, load_tokenizer
 from ..generation_configuration_bark import BarkGenerationConfig
 from .callbacks import Log, Samples
-from .checkpoints import newest_checkpoint, prepare_output
+from .checkpoints import newest_checkpoint, prepare_output, stopped_early
 from .dataset import load_prepared
 from .examples import CoarseExamples, FineExamples, SemanticExamples
 from .lora import add_adapter
@@ -75,7 +75,11 @@ def train_stage(recipe: StageRecipe) -> Path:
     network = prepare_network(source, recipe)
 
     world, per_process = arguments.world_size, recipe.batch_size * recipe.gradient_accumulation
-    n_steps = recipe.max_steps or math.ceil(recipe.epochs * len(train_examples) / (per_process * world))
+    n_steps = (
+        stopped_early(recipe)
+        or recipe.max_steps
+        or math.ceil(recipe.epochs * len(train_examples) / (per_process * world))
+    )
     arguments.max_steps, arguments.num_train_epochs = n_steps, 1  # to Trainer the whole run is one pass
     n_examples = n_steps * per_process * world
     order = RunOrder(

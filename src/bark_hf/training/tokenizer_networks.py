@@ -27,7 +27,7 @@ from ..semantic_tokenizer import (
 )
 from ..semantic_tokenizer.speech_encoder import SpeechEncoder
 from .callbacks import Log
-from .checkpoints import prepare_output
+from .checkpoints import prepare_output, stopped_early
 from .order import Place, RunExamples, RunOrder, collate
 from .tokenizer_augment import MelShape, augment
 from .tokenizer_clips import LabelledClip
@@ -150,7 +150,7 @@ def run(
     if isinstance(examples.features_of, SpeechEncoder):
         examples.features_of.to(arguments.device)
     per_step = recipe.batch_size * recipe.gradient_accumulation * arguments.world_size
-    n_steps = recipe.max_steps or math.ceil(recipe.epochs * len(examples) / per_step)
+    n_steps = stopped_early(recipe) or recipe.max_steps or math.ceil(recipe.epochs * len(examples) / per_step)
     arguments.max_steps, arguments.num_train_epochs = n_steps, 1  # to Trainer the whole run is one pass
     if evaluation is None:
         arguments.eval_strategy = "no"
