@@ -14,6 +14,7 @@ import torch
 from .. import tokens as rules
 from ..generation_configuration_bark import BarkGenerationConfig
 from ..voices import VoicePrompt
+from .lean_fine import fine_logits
 from .limits import check_fine
 from .sampling import ItemNoise, draw, warp
 from .semantic import Progress
@@ -123,7 +124,7 @@ def _fill_codebook(
 ) -> torch.Tensor:
     """Codebook k of every frame from `fill` on: codes [A, N, n_codes] -> int64 [A, N]."""
     stage, length = config.fine_acoustics_config, codes.shape[1]
-    logits = network(k, input_ids=codes).logits[:, :, : config.codebook_size].float()
+    logits = fine_logits(network, k, codes, config.codebook_size)
     noise = None
     if not stage.greedy:
         noise = torch.zeros(len(batch), length, config.codebook_size)  # frames before `fill` are not rewritten

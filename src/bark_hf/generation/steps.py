@@ -1,7 +1,7 @@
 """A causal network as a step function: feed tokens, get the logits of the next one.
 
-Joins a network and a static cache; knows no stage and no sampling. `bark_hf.acceleration` replaces this class by ones
-with the same three methods.
+Joins a network and a static cache; knows no stage and no sampling. `LeanSteps` does the same with less around it where
+a network allows it; `bark_hf.acceleration` has more classes with the same three methods.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import Any, Protocol
 import torch
 
 from .cache import RowCache
+from .lean_steps import LeanSteps
+from .lean_trunk import is_lean
 
 
 class StepFunction(Protocol):
@@ -67,6 +69,6 @@ class CachedSteps:
 
 
 def open_steps(network: Any, n_rows: int, max_length: int) -> StepFunction:
-    """The step function of `network`: `CachedSteps`, or what an acceleration has put in its place."""
-    factory = getattr(network, "steps_factory", None) or CachedSteps
+    """The step function of `network`: what an acceleration has put there, or the faster of the two that fit it."""
+    factory = getattr(network, "steps_factory", None) or (LeanSteps if is_lean(network) else CachedSteps)
     return factory(network, n_rows, max_length)
