@@ -9,8 +9,12 @@ from torch import nn
 def execution_device(module: nn.Module) -> torch.device:
     """The device that inputs of `module` belong on.
 
-    Weights that accelerate has offloaded are on the "meta" device; the hook on a module knows where it will run.
+    Weights that accelerate has offloaded are on the "meta" device, and those that wait for their turn on the CPU; the
+    hook on a module knows where it will run.
     """
+    own = getattr(getattr(module, "_hf_hook", None), "execution_device", None)
+    if own is not None:
+        return torch.device(own)
     device = next((tensor.device for tensor in module.parameters()), torch.device("cpu"))
     if device.type != "meta":
         return device
