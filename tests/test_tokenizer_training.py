@@ -407,3 +407,18 @@ def test_the_default_vocabulary_is_that_of_what_is_trained():
     sizes = {kind: TokenizerRecipe(kind=kind, data="d", output_dir="o").n_tokens for kind in KINDS}
     assert sizes == {"frame_network": 128, "kmeans": 128, "hubert_quantizer": 10_000}
     assert TokenizerRecipe(kind="hubert_quantizer", vocab_size=40, data="d", output_dir="o").n_tokens == 40
+
+
+def test_missing_recordings_are_left_out_and_named(tmp_path, capsys):
+    """The clips that are there give what they give alone; nothing is left only where all files are missing."""
+    tones = tone_folder(tmp_path / "tones", n_clips=9)
+    for number in (2, 5):
+        (tones / f"{number}.wav").unlink()
+    options = FAST | {"kind": "kmeans", "vocab_size": 4, "eval_fraction": 0.0}
+    result = train_tokenizer(recipe(tones, tmp_path / "out", **options))
+    lost = [str(tones / f"{number}.wav") for number in (2, 5)]
+    assert f"2 of 9 recordings are missing and left out: {', '.join(lost)}\n" in capsys.readouterr().err
+    assert json.loads((result / "report.json").read_text())["missing"] == lost
+    for path in tones.glob("*.wav"):
+        path.unlink()
+    refused("none of the 9 recordings", lambda: train_tokenizer(recipe(tones, tmp_path / "none", **options)))

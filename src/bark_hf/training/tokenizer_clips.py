@@ -6,6 +6,7 @@ Knows files and label rates; must not know features or tokenizers' networks.
 from __future__ import annotations
 
 import random
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from .split import split_by_text
 
 SOUND_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 NO_LABEL = -100
+_NAMED = 5  # missing files in a message
 _TOLERANCE_SECONDS = 0.25  # labels and sound of one clip may differ by so much
 
 
@@ -39,14 +41,12 @@ class LabelledClip(NamedTuple):
     labels: list[int] | None
 
 
-def find_clips(folder: str | Path, max_clips: int | None = None, seed: int = 0) -> list[LabelledClip]:
-    """The recordings of a folder.
+def find_clips(folder: str | Path) -> list[LabelledClip]:
+    """The recordings of a folder, those of a list also where their files are missing.
 
     Args:
         folder: has metadata.jsonl (file_name, text, speaker, semantic; or .csv), itself or each of its subfolders, or
             sound files and no metadata. Without a speaker's name the subfolder's is taken.
-        max_clips: a random sample of at most so many.
-        seed: of the sample.
 
     Raises:
         ValueError: if there is no such folder, or no recording in it.
@@ -60,9 +60,31 @@ def find_clips(folder: str | Path, max_clips: int | None = None, seed: int = 0) 
         clips = [LabelledClip(path, str(path), path.parent.name, None) for path in paths]
     if not clips:
         raise ValueError(f"{root} has no recordings ({', '.join(SOUND_SUFFIXES)}) and no metadata; check the path")
-    if max_clips is not None and len(clips) > max_clips:
-        clips = random.Random(seed).sample(clips, max_clips)
     return clips
+
+
+def without_missing(clips: list[LabelledClip], folder: str | Path) -> tuple[list[LabelledClip], list[str]]:
+    """The clips whose files are there, and the files that are not, which one line on stderr counts and names.
+
+    Raises:
+        ValueError: if all are missing.
+    """
+    missing = [str(clip.path) for clip in clips if not clip.path.is_file()]
+    named = ", ".join(missing[:_NAMED]) + (f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else "")
+    if len(missing) == len(clips):
+        raise ValueError(f"none of the {len(clips)} recordings that {folder} lists is there ({named}); check the paths")
+    if missing:
+        print(
+            f"tokenizer: {len(missing)} of {len(clips)} recordings are missing and left out: {named}",
+            file=sys.stderr,
+            flush=True,
+        )
+    return [clip for clip in clips if clip.path.is_file()], missing
+
+
+def sample_clips(clips: list[LabelledClip], most: int | None, seed: int) -> list[LabelledClip]:
+    """A random sample of at most so many; all, if there are no more."""
+    return clips if most is None or len(clips) <= most else random.Random(seed).sample(clips, most)
 
 
 def _metadata_files(root: Path) -> list[Path]:
@@ -151,5 +173,7 @@ __all__ = [
     "clip_waveform",
     "find_clips",
     "frame_labels",
+    "sample_clips",
     "split_clips",
+    "without_missing",
 ]

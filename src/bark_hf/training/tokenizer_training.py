@@ -13,7 +13,15 @@ from ..demo import without_nickname
 from ..semantic_tokenizer import SemanticTokenizer, load_semantic_tokenizer
 from ..semantic_tokenizer.loading import SUBFOLDER
 from .saving import replacing
-from .tokenizer_clips import LabelledClip, check_labels, clip_waveform, find_clips, split_clips
+from .tokenizer_clips import (
+    LabelledClip,
+    check_labels,
+    clip_waveform,
+    find_clips,
+    sample_clips,
+    split_clips,
+    without_missing,
+)
 from .tokenizer_recipe import TokenizerRecipe
 from .tokenizer_report import measure_tokenizer
 
@@ -34,7 +42,7 @@ def train_tokenizer(recipe: TokenizerRecipe) -> Path:
         ValueError: for recordings, labels or a recipe that don't fit: what is wrong, the limit, the remedy.
         ImportError: if a package is missing.
     """
-    training, held_out = recordings(recipe)
+    training, held_out, missing = recordings(recipe)
     if recipe.kind == "kmeans":
         from .tokenizer_kmeans import fit_kmeans
 
@@ -47,22 +55,25 @@ def train_tokenizer(recipe: TokenizerRecipe) -> Path:
         network = build_network(recipe)
         train_network(recipe, network, training, held_out)
         tokenizer, dtype = network, _DTYPES[recipe.weights_dtype]
-    return save_result(recipe, tokenizer, dtype, held_out)
+    return save_result(recipe, tokenizer, dtype, held_out, missing)
 
 
-def recordings(recipe: TokenizerRecipe) -> tuple[list[LabelledClip], list[LabelledClip]]:
-    """Clips to train on and clips to report on, with the teacher's labels where there is one."""
+def recordings(recipe: TokenizerRecipe) -> tuple[list[LabelledClip], list[LabelledClip], list[str]]:
+    """Clips to train on and clips to report on, with the teacher's labels where there is one; the files missing."""
     if recipe.model is not None and recipe.texts is not None:
         speak_pairs(recipe, recipe.model, Path(recipe.texts))
-    clips = find_clips(recipe.data, recipe.max_clips, recipe.seed)
+    clips, missing = without_missing(find_clips(recipe.data), recipe.data)
+    clips = sample_clips(clips, recipe.max_clips, recipe.seed)
     if recipe.eval_data is not None:
-        training, held_out = clips, find_clips(recipe.eval_data)
+        training = clips
+        held_out, lost = without_missing(find_clips(recipe.eval_data), recipe.eval_data)
+        missing += lost
     else:
         training, held_out = split_clips(clips, recipe.eval_fraction, recipe.seed)
     if recipe.teacher is not None:
         teacher = load_semantic_tokenizer(without_nickname(recipe.teacher))
         training, held_out = labelled_by(teacher, training), labelled_by(teacher, held_out)
-    return training, held_out
+    return training, held_out, missing
 
 
 def speak_pairs(recipe: TokenizerRecipe, model: str, texts: Path) -> None:
@@ -96,14 +107,18 @@ def labelled_by(teacher: SemanticTokenizer, clips: list[LabelledClip]) -> list[L
 
 
 def save_result(
-    recipe: TokenizerRecipe, tokenizer: SemanticTokenizer, dtype: torch.dtype, held_out: list[LabelledClip]
+    recipe: TokenizerRecipe,
+    tokenizer: SemanticTokenizer,
+    dtype: torch.dtype,
+    held_out: list[LabelledClip],
+    missing: list[str],
 ) -> Path:
     """Write the tokenizer, measure what was written, and write the report beside it."""
     result = Path(recipe.output_dir).expanduser() / SUBFOLDER
     result.parent.mkdir(parents=True, exist_ok=True)
     with replacing(result) as folder:
         tokenizer.save_pretrained(folder, dtype)
-        report: dict[str, Any] = {"kind": recipe.kind}
+        report: dict[str, Any] = {"kind": recipe.kind, "missing": missing}
         if held_out:
             report["held_out"] = measure_tokenizer(
                 load_semantic_tokenizer(folder),
