@@ -17,12 +17,15 @@ from accelerate.state import AcceleratorState, PartialState
 from datasets import Dataset
 from safetensors.torch import load_file
 from tiny import tiny_config
+from typer.testing import CliRunner
 
 from bark_hf import BarkModel
+from bark_hf.cli import app
 from bark_hf.training import saving, source, stage_training
 from bark_hf.training.callbacks import Log, read_log
 from bark_hf.training.dataset import FEATURES
 from bark_hf.training.lora import add_adapter, merge_adapter
+from bark_hf.training.merging import merge_adapters
 from bark_hf.training.recipe import load_recipe
 from bark_hf.training.saving import write_checkpoint
 from bark_hf.training.stages import find_stage
@@ -171,6 +174,36 @@ def test_adapters(data, checkpoint, tmp_path):
     assert torch.equal(merged.lm_head.weight, applied.get_base_model().lm_head.weight)
     with pytest.raises(ValueError, match="is an adapter of BarkSemanticModel, not of BarkFineModel"):
         merge_adapter(BarkModel(tiny_config()).fine_acoustics, tmp_path / "adapter")
+
+
+def test_saved_adapters_are_merged(data, checkpoint, tmp_path):
+    """`bark-hf train merge` writes what the run itself would have merged, for several stages at once."""
+    options = {"data": data, "model": str(checkpoint), "lora_rank": 3, "max_steps": 2, "eval_fraction": 0}
+    expected = {}
+    for stage in ("coarse", "fine"):
+        result, _ = train(stage, tmp_path / stage, **options)
+        weights = load_file(result / "model.safetensors")
+        expected |= {name: tensor for name, tensor in weights.items() if name.startswith(stage)}
+    out = tmp_path / "merged"
+    adapters = [str(tmp_path / stage / "adapter") for stage in ("coarse", "fine")]
+    result = CliRunner().invoke(app, ["train", "merge", *adapters, "-o", str(out)])
+    assert (result.exit_code, result.stdout) == (0, f"{out}\n"), result.output
+    merged = load_file(out / "model.safetensors")
+    source_weights = BarkModel.from_pretrained(checkpoint).state_dict()
+    assert all(torch.equal(merged[name], tensor) for name, tensor in expected.items())
+    assert all(torch.equal(merged[n], source_weights[n]) for n in merged if n.startswith(("semantic", "codec")))
+    assert BarkModel.from_pretrained(out).semantic is not None
+
+    refusals = {
+        "exists already": (adapters, out, None),
+        "one adapter per stage": ([adapters[0]] * 2, tmp_path / "x", None),
+        "is no adapter of a Bark stage": ([str(checkpoint)], tmp_path / "x", None),
+        "recipe.json beside it": ([shutil.copytree(adapters[0], tmp_path / "alone" / "adapter")], tmp_path / "x", None),
+    }
+    for words, arguments in refusals.items():
+        with pytest.raises(ValueError, match=words):
+            merge_adapters(*arguments)
+    assert not (tmp_path / "x").exists()
 
 
 def test_adapter_alone_and_without_peft(data, checkpoint, tmp_path, monkeypatch):

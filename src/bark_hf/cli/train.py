@@ -1,4 +1,4 @@
-"""`bark-hf train STAGE`: one subcommand per training, whose options are the fields of its recipe.
+"""`bark-hf train STAGE`: one subcommand per training, whose options are the fields of its recipe; and `merge`.
 
 A training's module is imported when its subcommand is asked for, and not to list the others.
 """
@@ -16,6 +16,9 @@ import typer
 from typer.core import TyperGroup
 
 from .common import only_our_words
+from .merge import merge
+
+MERGE = "merge"
 
 
 class Stages(TyperGroup):
@@ -25,12 +28,14 @@ class Stages(TyperGroup):
         """Names, in the order in which a checkpoint is made."""
         from ..training.stages import STAGES
 
-        return list(STAGES)
+        return [*STAGES, MERGE]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The subcommand, built from its recipe's fields; None for an unknown name."""
         if cmd_name not in self.list_commands(ctx):
             return None
+        if cmd_name == MERGE:
+            return _single(MERGE, merge)
         return _command(cmd_name)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
@@ -39,6 +44,7 @@ class Stages(TyperGroup):
 
         with formatter.section("Commands"):
             formatter.write_dl([(name, stage.help) for name, stage in STAGES.items()])
+            formatter.write_dl([(MERGE, "saved adapters -> a whole checkpoint")])
 
 
 train = typer.Typer(
@@ -76,8 +82,12 @@ def _command(name: str) -> Any:
 
     run.__doc__ = f"Train {STAGES[name].help}. A flag wins over the recipe's line."
     _set_parameters(run, [_config_parameter(), *(_parameter(spec) for spec in dataclasses.fields(recipe_class))])
+    return _single(name, run)
+
+
+def _single(name: str, function: Callable[..., None]) -> Any:
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    app.command(name)(run)
+    app.command(name)(function)
     return typer.main.get_command(app)
 
 
