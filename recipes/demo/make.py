@@ -1,4 +1,4 @@
-"""The demo checkpoint from nothing: one command, about six hours on two cores, most of it training.
+"""The demo checkpoint from nothing: one command, hours on two cores, most of it training.
 
     python recipes/demo/make.py OUT                  # everything that is not there yet; a killed run goes on
     python recipes/demo/make.py OUT --only coarse    # one step, for instance to run two trainings side by side
@@ -63,8 +63,9 @@ STEPS = (
         "prepared",
         "-m bark_hf_cli prepare {out}/speech/slt {out}/speech/rms {out}/prepared --model {out}/base",
     ),
-    training("semantic", "semantic_alone", "base", "prepared"),
-    training("semantic", "semantic", "runs/semantic_alone/model", "prepared"),
+    Step("labels", "prepared_labels", "{here}/labels.py {out}"),
+    training("semantic", "semantic_alone", "base", "prepared_labels"),
+    training("semantic", "semantic", "runs/semantic_alone/model", "prepared_labels"),
     training("coarse", "coarse_alone", "base", "prepared"),
     training("coarse", "coarse_voices", "runs/coarse_alone/model", "prepared"),
     training("coarse", "coarse", "runs/coarse_voices/model", "prepared"),
