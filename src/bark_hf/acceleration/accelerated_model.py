@@ -71,7 +71,7 @@ def become(model: BarkModel, mode: Mode) -> AcceleratedBarkModel:
     causal = (model.semantic, model.coarse_acoustics)
     if mode.device == "cpu" and (mode.quantize or mode.dtype == torch.bfloat16) and has_fast_bfloat16():
         for network in causal:
-            network.steps_factory = partial(LeanSteps, prompt_attention=causal_blocks)
+            network.steps_factory = partial(LeanSteps, prompt_attention=causal_blocks, value_dtype=torch.float16)
         model.fine_acoustics.window_attention = full_blocks
     if mode.cuda_graphs or mode.compile:
         for network in causal:

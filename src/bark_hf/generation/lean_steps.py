@@ -1,4 +1,4 @@
-"""The step function for CPUs: static caches, keys stored transposed, nothing in a step but its arithmetic.
+"""The step function for CPUs: static caches, stored transposed, nothing in a step but its arithmetic.
 
 At batch 1 a step of a small network is dozens of operations of microseconds each, so whatever a forward does besides
 them (masks, cache objects, modules) costs as much as they do. Same arithmetic as `CachedSteps`, other order of sums.
@@ -14,6 +14,8 @@ from torch import nn
 
 from .lean_trunk import LeanTrunk
 
+ALIGNMENT = 16  # positions; runs that start on odd addresses are read at half the speed
+
 
 def causal_attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
     """Causal attention of a prompt to itself, each [R, heads, P, D]."""
@@ -28,6 +30,7 @@ class LeanSteps:
         n_rows: items in the batch.
         max_length: positions that prompt and generated tokens need together.
         prompt_attention: attention of the prefill.
+        value_dtype: of the cached values; default: the network's.
     """
 
     def __init__(
@@ -36,14 +39,16 @@ class LeanSteps:
         n_rows: int,
         max_length: int,
         prompt_attention: Callable[..., torch.Tensor] = causal_attention,
+        value_dtype: torch.dtype | None = None,
     ):
         self.trunk, self._embed, self._head = LeanTrunk(network), network.input_embeds_layer, network.lm_head
         self.lengths = [0] * n_rows  # positions filled, per row
         self._prompt_attention = prompt_attention
         trunk, like = self.trunk, network.position_embeds_layer.weight
-        shape = (trunk.n_layers, n_rows, trunk.n_heads)
-        self._keys = like.new_zeros(*shape, trunk.head_dim, max_length)  # transposed: a step reads them row by row
-        self._values = like.new_zeros(*shape, max_length, trunk.head_dim)
+        room = -(-max_length // ALIGNMENT) * ALIGNMENT
+        # Positions come last, so that a step reads long runs; zeros, because what is masked is multiplied with 0.
+        shape = (trunk.n_layers, n_rows, trunk.n_heads, trunk.head_dim, room)
+        self._keys, self._values = like.new_zeros(shape), like.new_zeros(shape, dtype=value_dtype)
         self._no_mask = like.new_zeros(1)
 
     def prefill(self, rows: list[int], inputs_embeds: torch.Tensor) -> None:
@@ -52,12 +57,11 @@ class LeanSteps:
         where: Any = slice(len(rows)) if len(rows) == len(self.lengths) else torch.tensor(rows)
 
         def attend(layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-            key, value = key.transpose(1, 2), value.transpose(1, 2)  # [R, heads, P, D]
-            self._keys[layer][where, :, :, :length] = key.transpose(2, 3)
-            self._values[layer][where, :, :length] = value
+            self._keys[layer][where, :, :, :length] = key.permute(0, 2, 3, 1)  # [R, heads, D, P]
+            self._values[layer][where, :, :, :length] = value.permute(0, 2, 3, 1).to(self._values.dtype)
             if layer == self.trunk.n_layers - 1:
                 return query  # nobody asks for the last block's output
-            return self._prompt_attention(query.transpose(1, 2), key, value).transpose(1, 2)
+            return self._prompt_attention(*(part.transpose(1, 2) for part in (query, key, value))).transpose(1, 2)
 
         self.trunk.run(self.trunk.place(inputs_embeds), attend, keys_only=True)
         for row in rows:
@@ -82,13 +86,14 @@ class LeanSteps:
         def attend(layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
             keys, values = self._keys[layer, :n_rows], self._values[layer, :n_rows]
             if aligned:
-                keys[..., end - 1], values[:, :, end - 1] = key[:, 0], value[:, 0]
+                keys[..., end - 1], values[..., end - 1] = key[:, 0], value[:, 0]
             else:
-                keys[rows, :, :, positions], values[rows, :, positions] = key[:, 0], value[:, 0]
-            keys, values = keys.flatten(0, 1)[..., :end], values.flatten(0, 1)[:, :end]  # [R * heads, ...]
+                keys[rows, :, :, positions], values[rows, :, :, positions] = key[:, 0], value[:, 0].to(values.dtype)
+            keys, values = keys.flatten(0, 1)[..., :end], values.flatten(0, 1)[..., :end]  # [R * heads, D, end]
             query = query.reshape(n_rows * n_heads, 1, dim)
-            scores = torch.baddbmm(mask, query, keys, beta=beta, alpha=scale)  # [R * heads, 1, end]
-            return torch.bmm(scores.softmax(-1), values).view(n_rows, 1, n_heads, dim)
+            weights = torch.baddbmm(mask, query, keys, beta=beta, alpha=scale).softmax(-1)  # [R * heads, 1, end]
+            output = torch.bmm(weights.to(values.dtype), values.transpose(1, 2))
+            return output.to(key.dtype).view(n_rows, 1, n_heads, dim)
 
         return attend
 
@@ -103,5 +108,5 @@ class LeanSteps:
         end, index = max((self.lengths[row] for row in rows), default=0), torch.tensor(rows)
         for keys, values in zip(self._keys, self._values, strict=True):
             keys[: len(rows), ..., :end] = keys[index, ..., :end]
-            values[: len(rows), :, :end] = values[index, :, :end]
+            values[: len(rows), ..., :end] = values[index, ..., :end]
         self.lengths = [self.lengths[row] for row in rows]
