@@ -22,7 +22,13 @@ if TYPE_CHECKING:
     from ..voices import VoicePrompt
 
 CONFIG = "config.json"
-WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+WEIGHTS = (
+    "acceleration.json",
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+)
 SUNO_WEIGHTS = ("text.pt", "text_2.pt")
 DEVICES = ("auto", "cpu", "cuda", "cuda:N", "mps", "xpu", "xpu:N")
 
@@ -203,6 +209,8 @@ def load_model(model: str, device: str, dtype: Dtype | None, attention: Attentio
     from ..modeling_bark import BarkModel
 
     import_networks()
+    if (Path(model) / "acceleration.json").is_file():
+        return _load_quantized(model, device, dtype, attention)
     # Whatever does not fit is collected, so that it can be said in one line.
     options: dict[str, Any] = {"output_loading_info": True, "ignore_mismatched_sizes": True}
     if dtype is not None:
@@ -217,6 +225,17 @@ def load_model(model: str, device: str, dtype: Dtype | None, attention: Attentio
     _check_complete(model, "lacks", sorted(info["missing_keys"]))
     _check_complete(model, "has, by its config, wrong sizes of", sorted(key[0] for key in info["mismatched_keys"]))
     return loaded.to(device)
+
+
+def _load_quantized(model: str, device: str, dtype: Dtype | None, attention: Attention | None) -> BarkModel:
+    from ..acceleration import load
+
+    for option, value in (("--dtype", dtype), ("--attn-implementation", attention)):
+        if value is not None:
+            raise UsageError(f"{option} is settled in {model}, which is quantised; leave it out")
+    if device != "cpu":
+        raise UsageError(f"--device {device} has no kernels for {model}, which is quantised; take --device cpu")
+    return load(model)
 
 
 def _check_complete(model: str, fault: str, names: list[str]) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .common import CliError, UsageError, say_note, say_warning
 from .destination import Destination
+from .fast import Speed
 from .loading import (
     Attention,
     Dtype,
@@ -44,6 +45,7 @@ def speak_long(
     device: str,
     dtype: Dtype | None,
     attention: Attention | None,
+    speed: Speed,
     show: bool,
 ) -> LongStatistics:
     """Read a text or script in pieces and write the joined sound.
@@ -53,7 +55,7 @@ def speak_long(
         destination: where to, already checked.
         keywords: of `BarkModel.generate`.
         options: already checked.
-        model, voice, device, dtype, attention: as the user gave them.
+        model, voice, device, dtype, attention, speed: as the user gave them.
         show: whether to show progress.
     """
     from ..longform import read_long, read_script, stream, stream_script
@@ -73,7 +75,7 @@ def speak_long(
     processor = load_processor(source)
     voices = {name: load_voice(processor, given, model) for name, given in cast.items()}
     prompt = load_voice(processor, voice, model)
-    network = load_model(source, device, dtype, attention)
+    network = speed.load(load_model, source, device, dtype, attention)
     load_seconds = time.perf_counter() - started
 
     given: dict[str, Any] = {**keywords, **options.keywords(), "scorer": scorer}

@@ -27,6 +27,7 @@ from .common import (
     say_warning,
 )
 from .destination import Destination
+from .fast import FastOption, LowMemoryOption, Speed
 from .loading import (
     Attention,
     Dtype,
@@ -169,6 +170,8 @@ def say(
     batch_size: BatchOption = None,
     resume_to: ResumeOption = None,
     retake: RetakeOption = None,
+    fast: FastOption = False,
+    low_memory: LowMemoryOption = False,
 ) -> None:
     """Say a text: write a sound file and print what it took.
 
@@ -223,6 +226,7 @@ def say(
                 device=device,
                 dtype=dtype,
                 attention=attn_implementation,
+                speed=Speed(fast, low_memory),
                 show=is_shown() and not quiet,
             )
         except ListenerLeft:
@@ -243,6 +247,7 @@ def speak(
     device: str,
     dtype: Dtype | None,
     attention: Attention | None,
+    speed: Speed,
     show: bool,
 ) -> Statistics:
     """Load, generate, write.
@@ -251,7 +256,7 @@ def speak(
         text: what to say.
         destination: where to, already checked.
         keywords: of `BarkModel.generate`.
-        model, voice, device, dtype, attention: as the user gave them.
+        model, voice, device, dtype, attention, speed: as the user gave them.
         show: whether to show progress.
     """
     device = check_device(device)
@@ -261,7 +266,7 @@ def speak(
     processor = load_processor(source)
     prompt = load_voice(processor, voice, model)
     inputs = processor(text, voice_preset=prompt)
-    network = load_model(source, device, dtype, attention)
+    network = speed.load(load_model, source, device, dtype, attention)
     load_seconds = time.perf_counter() - started
 
     with StageClock(show) as clock:
