@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ..demo import DEMO, demo_path
-from .common import DEFAULT_MODEL, CliError, only_our_words
+from .common import CliError, only_our_words
 from .loading import CONFIG, WEIGHTS, check_model, import_networks
 
 PACKAGE = "bark-hf"
@@ -192,18 +192,17 @@ def cache() -> Iterator[Finding]:
 def cached_models() -> Iterator[Finding]:
     """Which of Suno's checkpoints are on this machine."""
     try:
-        yield Finding(DEMO, demo_path())
+        yield Finding(f"{DEMO} (default)", demo_path())
     except FileNotFoundError:
-        yield Finding(DEMO, "not built", State.note, "python recipes/demo/make.py OUT")
+        yield Finding(f"{DEMO} (default)", "not built", State.note, "python recipes/demo/make.py OUT")
     for model in KNOWN_MODELS:
-        name = f"{model} (default)" if model == DEFAULT_MODEL else model
         if Path(model).is_dir():
-            yield Finding(name, "a folder on this machine")
+            yield Finding(model, "a folder on this machine")
         elif all(_cached(model, choices) for choices in ((CONFIG,), WEIGHTS)):
-            yield Finding(name, "in the cache")
+            yield Finding(model, "in the cache")
         else:
             state = "incomplete in the cache" if _cached(model, (CONFIG,)) else "not in the cache"
-            yield Finding(name, state, State.note, f"hf download {model}")
+            yield Finding(model, state, State.note, f"hf download {model}")
 
 
 def _cached(name: str, choices: tuple[str, ...]) -> bool:

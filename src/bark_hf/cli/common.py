@@ -17,7 +17,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-DEFAULT_MODEL = "suno/bark-small"
+DEFAULT_MODEL = "demo"  # in the package: needs no download
+BARK_MODEL = "suno/bark-small"  # what the messages recommend for more
 
 FAILED, MISUSED, INTERRUPTED, TERMINATED = 1, 2, 130, 143  # exit codes
 DEBUG_VARIABLE = "BARK_HF_DEBUG"

@@ -16,6 +16,7 @@ import typer
 
 from ..demo import DEMO
 from .common import (
+    BARK_MODEL,
     DEFAULT_MODEL,
     CliError,
     JsonOption,
@@ -213,7 +214,7 @@ def say(
     destination = Destination.of(output, stream, stream_format, save_voice)
     destination.check(as_json)
     if model == DEMO and not quiet:
-        say_note(f"this is the package's small demo voice; for Bark itself (1.7 GB) add --model {DEFAULT_MODEL}")
+        say_note(f"this is the package's small demo voice; for Bark itself (1.7 GB) add --model {BARK_MODEL}")
     with only_our_words():
         in_pieces = long_options.any_given or needs_pieces(spoken)
         try:
