@@ -13,6 +13,7 @@ Checkpoints of random weights are made in FOLDER and kept there.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import resource
@@ -90,7 +91,7 @@ def train(options: dict[str, Any]) -> dict[str, Any]:
     seconds = [line["seconds"] for line in log if "loss" in line]
     on_gpu = torch.cuda.is_available() and recipe.device != "cpu"
     peak = torch.cuda.max_memory_allocated() if on_gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    steps = [later - earlier for earlier, later in zip(seconds, seconds[1:], strict=False)]
+    steps = [later - earlier for earlier, later in itertools.pairwise(seconds)]
     return {"seconds_per_step": statistics.median(steps), "peak_gb": peak / 1e9}
 
 
@@ -147,7 +148,8 @@ def main() -> None:
     if not data.is_dir():
         make_data(data, 64)
     results = []
-    print("| size | stage | weights | batch | seconds per step | peak GB | fits 8 / 16 / 24 GB |\n|---|---|---|---|---|---|---|")
+    print("| size | stage | weights | batch | seconds per step | peak GB | fits 8 / 16 / 24 GB |")
+    print("|---|---|---|---|---|---|---|")
     for size in args.sizes:
         model = args.folder / f"random-{size}"
         if not (model / "config.json").is_file():

@@ -4,7 +4,8 @@
 
 The tokenizer is a WordPiece one that spells: a letter, digit or sign is a token, `##x` inside a word, so any English
 text of up to 256 signs can be read. The ids of the three stages are small and stand in the configs, as they do in
-every Bark checkpoint; rates and windows are Bark's, but for 50 semantic tokens per second instead of 49.9. Positions start as `clocks.py` says.
+every Bark checkpoint; rates and windows are Bark's, but for 50 semantic tokens per second instead of 49.9. Positions
+start as `clocks.py` says.
 """
 
 from __future__ import annotations
