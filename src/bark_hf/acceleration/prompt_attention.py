@@ -30,7 +30,8 @@ def _blocks(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, causal:
     rows, heads, length, dim = query.shape
     flat = (rows * heads, length, dim)
     queries = (query * dim**-0.5).bfloat16().reshape(flat)
-    keys, values = key.bfloat16().reshape(flat).transpose(1, 2), value.bfloat16().reshape(flat)
+    keys = key.bfloat16().reshape(flat).transpose(1, 2).contiguous()  # once, or every product would do it
+    values = value.bfloat16().reshape(flat)
     output = query.new_empty(flat)
     later = torch.ones(BLOCK, BLOCK, dtype=torch.bool).triu_(1) if causal else None
     for start in range(0, length, BLOCK):
