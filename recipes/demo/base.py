@@ -51,7 +51,7 @@ def configs(codec_config: object = None) -> BarkConfig:
 
 
 def generation_config() -> BarkGenerationConfig:
-    """The demo's ids and its semantic rate; everything else is Suno's."""
+    """The demo's ids, its semantic rate, and cooler sampling than Suno's: small networks err more in unlikely draws."""
     return BarkGenerationConfig(
         semantic_config={
             "semantic_vocab_size": SEMANTIC_VOCAB_SIZE,
@@ -61,11 +61,14 @@ def generation_config() -> BarkGenerationConfig:
             "text_pad_token": TEXT_PAD,
             "semantic_infer_token": INFER,
             "semantic_rate_hz": 50,
+            "temperature": 0.2,
         },
         coarse_acoustics_config={
             "coarse_semantic_pad_token": LAST_CODE,
             "coarse_infer_token": LAST_CODE + 2,
+            "temperature": 0.25,
         },
+        fine_acoustics_config={"temperature": 0.3},
         codebook_size=CODEBOOK_SIZE,
     )
 
