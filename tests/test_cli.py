@@ -8,6 +8,7 @@ import json
 import os
 import pickle
 import pty
+import re
 import resource
 import shutil
 import signal
