@@ -25,7 +25,7 @@ from bark_hf.voices import VoiceRules
 
 STAGES = {"semantic": "semantic", "coarse": "coarse_acoustics", "fine": "fine_acoustics"}
 VOICE_SECONDS = (1.9, 2.3)  # longer voices are read no better
-# Of seven clips of slt, the one behind which 30 held-out sentences were heard best; of rms, the first.
+# Of eight clips of slt, the one behind which 30 held-out sentences were heard best; of rms, the first.
 VOICE_TEXTS = {"slt": "The occupied countries of Europe."}
 LIMIT_MB = 32
 
