@@ -83,22 +83,23 @@ def read(reading: Reading) -> dict[str, Any]:
         seconds = time.perf_counter() - started
         result.save(reading.out / "long.wav")
         watch.report("saved", len(result), len(result))
+    *samples, saved = watch.samples
     arguments = reading.arguments
     size = piece_size(reading.model, reading.processor, arguments.piece_seconds, {})
     pieces = [segment.piece for segment in result.segments]
     words = account(reading.text, pieces, token_counter(reading.processor.tokenizer), size.tokens)
     words["pieces_stopped_by_the_limit"] = sum(record.hit_limit for record in result.records)
     words["pieces_without_sound"] = sum(not record.samples for record in result.records)
-    plot_memory(watch.samples, reading.out / "memory.png", f"{words['words']:,} words, {result.seconds:.0f} s of sound")
+    plot_memory(samples, reading.out / "memory.png", f"{words['words']:,} words, {result.seconds:.0f} s of sound")
     return {
         **words,
         "faults": {str(index): list(faults) for index, faults in result.faults.items()},
         "unspoken": list(result.unspoken),
         "sound_seconds": result.seconds,
         "work_seconds": seconds,
-        "memory": memory_figures(watch.samples[:-1]),
-        "memory_after_saving_mb": watch.samples[-1].resident,
-        "samples": [sample._asdict() for sample in watch.samples],
+        "memory": memory_figures(samples),
+        "memory_after_saving_mb": saved.resident,
+        "samples": [sample._asdict() for sample in samples],
     }
 
 

@@ -87,15 +87,15 @@ def plot_memory(samples: list[Sample], path: Path, title: str) -> None:
     axes = figure.subplots()
     axes.plot(pieces, [sample.most for sample in made], color="#e08e45", linewidth=1, label="highest within a batch")
     axes.plot(pieces, [sample.resident for sample in made], color="#3b6ea5", marker=".", label="after a batch")
-    for name, part in (("first", made[:quarter]), ("last", made[-quarter:])):
+    for name, part, place, side in (("first", made[:quarter], 0, "left"), ("last", made[-quarter:], -1, "right")):
         median = figures[f"{name}_quarter_mb"]
         axes.hlines(median, part[0].pieces, part[-1].pieces, color="#c0392b", linewidth=2, zorder=3)
         axes.annotate(
             f"median {median:.0f} MB",
-            (part[len(part) // 2].pieces, median),
-            xytext=(0, -14),
+            (part[place].pieces, median),
+            xytext=(4 if place == 0 else -4, -14),
             textcoords="offset points",
-            ha="center",
+            ha=side,
             color="#c0392b",
         )
     axes.set(xlabel="finished pieces", ylabel="resident memory, MB", title=title, xlim=(0, pieces[-1]))
