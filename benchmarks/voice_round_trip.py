@@ -6,8 +6,8 @@
 RECORDINGS has a folder per speaker, each with sounds and their `metadata.jsonl` (`file_name`, `text`), at least two
 speakers with the same texts. Of each speaker the first --voices recordings become voices (`bark_hf.voice_making`, with
 the checkpoint's own codec and tokenizer); with each of them the model says the --sentences texts behind those. Every
-clip is compared with the recordings of each speaker that became no voice (Resemblyzer, cosine to their mean; a
-recording is not compared with itself). Rows of the table:
+clip is compared with each speaker's further recordings, those of none of these texts (Resemblyzer, cosine to their
+mean; a recording is not compared with itself). Rows of the table:
 
     recordings    what the speakers' own recordings have among themselves: the most that can be reached
     codec         the made voices, decoded: what coding leaves
@@ -170,11 +170,12 @@ def main() -> None:
     parser.add_argument("--recogniser", help="for word error rates: faster-whisper:MODEL or transformers:MODEL")
     arguments = parser.parse_args()
 
-    speakers, trip, encoder = recordings(arguments.recordings), RoundTrip(arguments), ResemblyzerEncoder()
+    speakers, used = recordings(arguments.recordings), arguments.voices + arguments.sentences
+    if (least := min(len(rows) for rows in speakers.values())) < used + 2:
+        parser.error(f"a speaker has {least} recordings; voices and sentences take {used}, two are compared with")
+    trip, encoder = RoundTrip(arguments), ResemblyzerEncoder()
     made = {speaker: trip.of_speaker(speaker, rows) for speaker, rows in speakers.items()}
-    references = {
-        speaker: embedded([wav for wav, _ in rows[arguments.voices :]], encoder) for speaker, rows in speakers.items()
-    }
+    references = {speaker: embedded([wav for wav, _ in rows[used:]], encoder) for speaker, rows in speakers.items()}
     results: dict[str, Any] = {"settings": {name: str(value) for name, value in vars(arguments).items()}}
     for kind in KINDS:
         results[kind] = compared(
