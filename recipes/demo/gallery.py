@@ -140,7 +140,7 @@ def streamed(model: Any, processor: Any, path: Path) -> None:
     Seconds of work are processor time of one core, so that other work on the machine does not count.
     """
     torch.set_num_threads(1)
-    call = {"voice": "slt", "seed": 1, "piece_seconds": 3.5, "first_seconds": 2.0}
+    call: dict[str, Any] = {"voice": "slt", "seed": 1, "piece_seconds": 3.5, "first_seconds": 2.0}
     batches = streamed_batches(model, processor, call)
     started = time.process_time()
     read_long(model, processor, TEXT, **call)
