@@ -14,6 +14,8 @@ from ..generation.lean_steps import LeanSteps
 from ..modeling_bark import BarkModel
 from .graph_steps import GraphSteps, StaticStates
 from .mode import Mode
+from .native.building import why_not
+from .native.steps import NativeSteps, run_window, runs_natively
 from .prompt_attention import causal_blocks, full_blocks, has_fast_bfloat16
 from .quantized_linear import QuantizedLinear, quantized_state
 
@@ -33,8 +35,13 @@ class AcceleratedBarkModel(BarkModel):
 
     @property
     def acceleration(self) -> str:
-        """What was chosen, in one line."""
-        return str(self.mode)
+        """What was chosen, in one line; for quantised weights also why steps are not native, if they are not."""
+        if self.mode.quantize is None:
+            return str(self.mode)
+        if runs_natively(self.semantic) and runs_natively(self.coarse_acoustics):
+            return f"{self.mode}, native steps"
+        reason = why_not() or "made for widths in multiples of 64 and heads of 16, 32, 64 or 128"
+        return f"{self.mode}, lean steps (native ones are {reason})"
 
     def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
         """Write a folder that `bark_hf.acceleration.load` reads; an unquantised model's is an ordinary checkpoint.
@@ -69,10 +76,8 @@ def become(model: BarkModel, mode: Mode) -> AcceleratedBarkModel:
     assert isinstance(model, AcceleratedBarkModel)
     model.mode = mode
     causal = (model.semantic, model.coarse_acoustics)
-    if mode.device == "cpu" and (mode.quantize or mode.dtype == torch.bfloat16) and has_fast_bfloat16():
-        for network in causal:
-            network.steps_factory = partial(LeanSteps, prompt_attention=causal_blocks, value_dtype=torch.float16)
-        model.fine_acoustics.window_attention = full_blocks
+    if mode.device == "cpu" and (mode.quantize or mode.dtype == torch.bfloat16):
+        _speed_up_on_a_cpu(model)
     if mode.cuda_graphs or mode.compile:
         for network in causal:
             states = StaticStates(capture=mode.cuda_graphs, compile=mode.compile)
@@ -80,6 +85,21 @@ def become(model: BarkModel, mode: Mode) -> AcceleratedBarkModel:
     if mode.compile:
         model.fine_acoustics.compile(dynamic=False)
     return model
+
+
+def _speed_up_on_a_cpu(model: AcceleratedBarkModel) -> None:
+    """Native steps where the kernels fit, attention in bfloat16 where the processor has it."""
+    fast = has_fast_bfloat16()
+    options: dict[str, Any] = {"prompt_attention": causal_blocks} if fast else {}
+    for network in (model.semantic, model.coarse_acoustics):
+        if runs_natively(network):
+            network.steps_factory = partial(NativeSteps, **options)
+        elif fast:
+            network.steps_factory = partial(LeanSteps, value_dtype=torch.float16, **options)
+    if fast:
+        model.fine_acoustics.window_attention = full_blocks
+    if runs_natively(model.fine_acoustics):
+        model.fine_acoustics.run_window = run_window
 
 
 def quantize(model: BarkModel, kind: str) -> None:

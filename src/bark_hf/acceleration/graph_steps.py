@@ -106,7 +106,8 @@ class StaticState:
         positions, rows = self.positions[:n_rows], self.rows[:n_rows]
         mask = (self.places[:length] <= positions[:, None])[:, None, None]  # [R, 1, 1, length]
 
-        def attend(layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+        def attend(layer: int, qkv: torch.Tensor) -> torch.Tensor:
+            query, key, value = qkv.unbind(2)
             keys, values = self.keys[layer], self.values[layer]  # [rows, heads, max_length, D]
             keys[rows, :, positions], values[rows, :, positions] = key[:, 0], value[:, 0]
             return nn.functional.scaled_dot_product_attention(
@@ -137,8 +138,8 @@ class GraphSteps:
         state, length = self._state, inputs_embeds.shape[1]
         where = torch.tensor(rows, device=state.rows.device)
 
-        def attend(layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-            query, key, value = (part.transpose(1, 2) for part in (query, key, value))  # [R, heads, P, D]
+        def attend(layer: int, qkv: torch.Tensor) -> torch.Tensor:
+            query, key, value = qkv.permute(2, 0, 3, 1, 4)  # [R, heads, P, D] each
             state.keys[layer, where, :, :length], state.values[layer, where, :, :length] = key, value
             if layer == state.trunk.n_layers - 1:
                 return query  # nobody asks for the last block's output

@@ -31,7 +31,7 @@ class Mode:
     def __str__(self) -> str:
         name = str(self.dtype).removeprefix("torch.")
         parts = [f"{self.quantize} weights, {name} activations" if self.quantize else f"{name} weights"]
-        if self.device == "cpu":
+        if self.device == "cpu" and not self.quantize:
             parts.append("lean decode steps")
         if self.compile:
             parts.append("compiled steps and fine windows")

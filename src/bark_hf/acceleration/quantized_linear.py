@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from .native.building import why_not
+from .native.products import INS, NativeProduct
 from .products import MANY_ENGINE, STEP_ENGINE, Int4Product, Int8Product
 from .rounding import to_int4, to_int8
 
@@ -17,8 +19,8 @@ USES = ("step", "many", "both")
 class QuantizedLinear(nn.Module):
     """Stands in for an `nn.Linear` on the CPU; no gradients.
 
-    Which product is used depends on the length of a sequence, never on the number of sequences: so an item's result
-    does not depend on the batch that it is in.
+    `step_product` or `many_product` is used depending on the length of a sequence, never on the number of sequences: so
+    an item's result does not depend on the batch that it is in.
 
     Args:
         state: of `quantized_state`, or of a saved layer: weight_int8, scale, weight_int4, scale_int4, bias.
@@ -29,6 +31,21 @@ class QuantizedLinear(nn.Module):
     def __init__(self, state: Mapping[str, torch.Tensor], use: str):
         super().__init__()
         self.use = use
+        weight, per_byte = (state["weight_int8"], 1) if "weight_int8" in state else (state["weight_int4"], 2)
+        self.in_features: int = weight.shape[1] * per_byte
+        self.out_features: int = weight.shape[0]
+        self.bias = None if state.get("bias") is None else nn.Parameter(state["bias"].float(), requires_grad=False)
+        native = why_not() is None and self.in_features % INS == 0
+        self.step_product, self.many_product = (self._native if native else self._of_pytorch)(state, use)
+
+    def _native(self, state: Mapping[str, torch.Tensor], use: str) -> tuple[Any, Any]:
+        """One product for all, except where int4 is beside int8."""
+        bias = None if self.bias is None else self.bias.data
+        int8 = NativeProduct.int8(state["weight_int8"], state["scale"], bias) if "weight_int8" in state else None
+        int4 = NativeProduct.int4(state["weight_int4"], state["scale_int4"], bias) if "weight_int4" in state else None
+        return int4 or int8, int8 or int4
+
+    def _of_pytorch(self, state: Mapping[str, torch.Tensor], use: str) -> tuple[Any, Any]:
         step: Any = None
         many: Any = None
         if "weight_int8" in state and use != "step":
@@ -37,26 +54,35 @@ class QuantizedLinear(nn.Module):
             step = Int4Product(state["weight_int4"], state["scale_int4"])
         elif use != "many":
             step = Int8Product(state["weight_int8"], state["scale"], STEP_ENGINE)
-        self._step = step or many
-        self._many = many or step
-        weight, per_byte = (state["weight_int8"], 1) if "weight_int8" in state else (state["weight_int4"], 2)
-        self.in_features: int = weight.shape[1] * per_byte
-        self.out_features: int = weight.shape[0]
-        self.bias = None if state.get("bias") is None else nn.Parameter(state["bias"].float(), requires_grad=False)
+        return step or many, many or step
 
     @torch.no_grad()
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[..., I] -> [..., O]."""
-        product = self._step if x.ndim > 1 and x.shape[-2] == 1 else self._many
-        output = product(x.reshape(-1, self.in_features).float())
-        if self.bias is not None:
-            output += self.bias
-        return output.view(*x.shape[:-1], self.out_features).to(x.dtype)
+        return self._run(x, gelu=False)
+
+    @torch.no_grad()
+    def through_gelu(self, x: torch.Tensor) -> torch.Tensor:
+        """As `forward`, with exact GELU behind it."""
+        return self._run(x, gelu=True)
+
+    def _run(self, x: torch.Tensor, gelu: bool) -> torch.Tensor:
+        product = self.step_product if x.ndim > 1 and x.shape[-2] == 1 else self.many_product
+        if isinstance(product, NativeProduct):
+            output = product(x.reshape(-1, self.in_features).float(), gelu)
+        else:
+            # One sequence at a time: the last bits of oneDNN's results depend on the number of rows.
+            parts = x.float().flatten(0, -3) if x.ndim > 2 and x.shape[-2] > 1 else [x.float()]
+            output = torch.cat([product(part.reshape(-1, self.in_features)) for part in parts])
+            if self.bias is not None:
+                output += self.bias
+            output = nn.functional.gelu(output) if gelu else output
+        return output.reshape(*x.shape[:-1], self.out_features).to(x.dtype)
 
     def state(self) -> dict[str, torch.Tensor]:
         """Tensors from which an equal layer can be made."""
         bias = {} if self.bias is None else {"bias": self.bias.data}
-        return self._many.state() | self._step.state() | bias
+        return self.many_product.state() | self.step_product.state() | bias
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
         destination.update({prefix + name: tensor for name, tensor in self.state().items()})

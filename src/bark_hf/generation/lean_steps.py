@@ -17,9 +17,9 @@ from .lean_trunk import LeanTrunk
 ALIGNMENT = 16  # positions; runs that start on odd addresses are read at half the speed
 
 
-def causal_attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-    """Causal attention of a prompt to itself, each [R, heads, P, D]."""
-    return nn.functional.scaled_dot_product_attention(query, key, value, is_causal=True)
+def causal_attention(qkv: torch.Tensor) -> torch.Tensor:
+    """Causal attention of a prompt to itself: [R, P, 3, heads, D] -> [R, P, heads, D]."""
+    return nn.functional.scaled_dot_product_attention(*qkv.permute(2, 0, 3, 1, 4), is_causal=True).transpose(1, 2)
 
 
 class LeanSteps:
@@ -29,7 +29,7 @@ class LeanSteps:
         network: a `BarkCausalNetwork` for which `lean_trunk.is_lean` holds.
         n_rows: items in the batch.
         max_length: positions that prompt and generated tokens need together.
-        prompt_attention: attention of the prefill.
+        prompt_attention: attention of the prefill, [R, P, 3, heads, D] -> [R, P, heads, D].
         value_dtype: of the cached values; default: the network's.
     """
 
@@ -38,7 +38,7 @@ class LeanSteps:
         network: Any,
         n_rows: int,
         max_length: int,
-        prompt_attention: Callable[..., torch.Tensor] = causal_attention,
+        prompt_attention: Callable[[torch.Tensor], torch.Tensor] = causal_attention,
         value_dtype: torch.dtype | None = None,
     ):
         self.trunk, self._embed, self._head = LeanTrunk(network), network.input_embeds_layer, network.lm_head
@@ -56,12 +56,13 @@ class LeanSteps:
         length = inputs_embeds.shape[1]
         where: Any = slice(len(rows)) if len(rows) == len(self.lengths) else torch.tensor(rows)
 
-        def attend(layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+        def attend(layer: int, qkv: torch.Tensor) -> torch.Tensor:
+            query, key, value = qkv.unbind(2)
             self._keys[layer][where, :, :, :length] = key.permute(0, 2, 3, 1)  # [R, heads, D, P]
             self._values[layer][where, :, :, :length] = value.permute(0, 2, 3, 1).to(self._values.dtype)
             if layer == self.trunk.n_layers - 1:
                 return query  # nobody asks for the last block's output
-            return self._prompt_attention(*(part.transpose(1, 2) for part in (query, key, value))).transpose(1, 2)
+            return self._prompt_attention(qkv)
 
         self.trunk.run(self.trunk.place(inputs_embeds), attend, keys_only=True)
         for row in rows:
@@ -83,7 +84,8 @@ class LeanSteps:
         rows = torch.arange(n_rows)
         scale, beta = dim**-0.5, 0.0 if aligned else 1.0
 
-        def attend(layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+        def attend(layer: int, qkv: torch.Tensor) -> torch.Tensor:
+            query, key, value = qkv.unbind(2)
             keys, values = self._keys[layer, :n_rows], self._values[layer, :n_rows]
             if aligned:
                 keys[..., end - 1], values[..., end - 1] = key[:, 0], value[:, 0]

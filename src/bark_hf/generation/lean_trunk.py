@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from .linear_functions import Function, as_function, has_hooks, is_plain, linear
+from .linear_functions import Function, as_function, has_hooks, is_plain, linear, through_gelu
 
-# attend(layer, query, key, value) -> output, each [R, T, heads, D]
-Attend = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+# attend(layer, queries, keys and values [R, T, 3, heads, D]) -> output [R, T, heads, D]
+Attend = Callable[[int, torch.Tensor], torch.Tensor]
 
 
 class Layer(NamedTuple):
-    """The functions of one block, each [..., in] -> [..., out]."""
+    """The functions of one block, each [..., in] -> [..., out]; `up` goes through the activation."""
 
     norm_1: Function
     qkv: Function
@@ -41,7 +41,7 @@ class LeanTrunk:
         self.layers = [
             Layer(
                 *map(as_function, (b.layernorm_1, b.attn.att_proj, b.attn.out_proj)),
-                *map(as_function, (b.layernorm_2, b.mlp.in_proj, b.mlp.out_proj)),
+                *(as_function(b.layernorm_2), through_gelu(b.mlp.in_proj), as_function(b.mlp.out_proj)),
             )
             for b in network.layers
         ]
@@ -66,16 +66,20 @@ class LeanTrunk:
         rows, length, _ = hidden.shape
         for number, layer in enumerate(self.layers):
             qkv = layer.qkv(layer.norm_1(hidden)).view(rows, length, 3, self.n_heads, self.head_dim)
-            output = attend(number, *qkv.unbind(2))
+            output = attend(number, qkv)
             if keys_only and number == self.n_layers - 1:
                 break
             hidden += layer.out(output.reshape(rows, length, -1))
-            hidden += layer.down(nn.functional.gelu(layer.up(layer.norm_2(hidden))))
+            hidden += layer.down(layer.up(layer.norm_2(hidden)))
         return hidden
 
     def logits(self, hidden: torch.Tensor, head: Any, head_rows: tuple[int, int] | None = None) -> torch.Tensor:
         """[R, T, E] behind the last block -> float32 [R, T, V], for head rows start..stop - 1 or all."""
-        hidden = self._norm(hidden)
+        return self.head_logits(self._norm(hidden), head, head_rows)
+
+    @staticmethod
+    def head_logits(hidden: torch.Tensor, head: Any, head_rows: tuple[int, int] | None = None) -> torch.Tensor:
+        """As `logits`, of what the last norm gives."""
         start, stop = head_rows or (0, None)
         if is_plain(head, nn.Linear):
             return linear(hidden, head.weight[start:stop]).float()

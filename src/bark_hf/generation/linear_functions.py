@@ -60,3 +60,12 @@ def as_function(module: Any) -> Function:
         shape, weight, bias, eps = module.normalized_shape, module.weight, module.bias, module.eps
         return lambda x: torch.layer_norm(x, shape, weight, bias, eps, False)
     return module
+
+
+def through_gelu(module: Any) -> Function:
+    """A linear layer and exact GELU behind it as one function; a layer may bring its own (`through_gelu`)."""
+    own = getattr(module, "through_gelu", None)
+    if own is not None and not has_hooks(module):
+        return own
+    function = as_function(module)
+    return lambda x: nn.functional.gelu(function(x))
