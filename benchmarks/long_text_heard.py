@@ -81,7 +81,7 @@ def plot_likeness(by_mode: dict[str, dict[str, Any]], path: Path) -> None:
         label = f"{mode}: first to last piece {found['first_to_last']:.2f}"
         values = [np.nan if value is None else value for value in found["to_voice"]]
         axes.plot(range(1, len(values) + 1), values, ".-", color=colour, linewidth=1, label=label)
-    axes.set(xlabel="piece", ylabel="likeness to the voice (cosine)", ylim=(None, 1.0))
+    axes.set(xlabel="piece", ylabel="likeness to the voice (cosine)", ylim=(0, 1.02))
     axes.legend(loc="lower left", frameon=False)
     figure.savefig(path)
 

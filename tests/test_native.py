@@ -1,4 +1,4 @@
-"""The kernels in C++: each is held against plain float arithmetic of the same rounded weights, and against itself alone.
+"""The kernels in C++, held against plain float arithmetic of the same rounded weights, and against themselves alone.
 
 The oracles know nothing of blocks, tiles and threads. Results must be equal to the bit by VNNI and by AMX, by one
 thread and by two, alone and in a batch: integers have no order of sums.

@@ -40,8 +40,12 @@ class LeanTrunk:
         self.head_dim = config.hidden_size // config.num_heads
         self.layers = [
             Layer(
-                *map(as_function, (b.layernorm_1, b.attn.att_proj, b.attn.out_proj)),
-                *(as_function(b.layernorm_2), through_gelu(b.mlp.in_proj), as_function(b.mlp.out_proj)),
+                norm_1=as_function(b.layernorm_1),
+                qkv=as_function(b.attn.att_proj),
+                out=as_function(b.attn.out_proj),
+                norm_2=as_function(b.layernorm_2),
+                up=through_gelu(b.mlp.in_proj),
+                down=as_function(b.mlp.out_proj),
             )
             for b in network.layers
         ]
