@@ -20,7 +20,7 @@ LAYERS = [
     {"processing_bark", "longform", "acceleration", "suno"},
     {"registration", "conversion"},
     {"training", "evaluation"},
-    {"voice_making", "detection"},
+    {"voice_making", "detection", "benchmarking"},
     {"__init__"},
     {"cli"},
 ]

@@ -1,4 +1,5 @@
-"""The command line, one module per command: say, voices, doctor, convert, prepare, train, evaluate, detect."""
+"""The command line, one module per command: say, voices, doctor, convert, prepare, train, evaluate, detect,
+bench."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from . import convert, detect, doctor, evaluate, prepare, say, train, voices
+from . import bench, convert, detect, doctor, evaluate, prepare, say, train, voices
 from .common import TERMINATED, CommandLine
 
 app = typer.Typer(
@@ -42,8 +43,8 @@ def _start(
         print(context.get_help())
 
 
-for _command in (say.say, doctor.doctor, convert.convert, prepare.prepare, evaluate.evaluate, detect.detect):
-    app.command()(_command)
+for _module in (say, doctor, convert, prepare, evaluate, bench, detect):
+    app.command()(vars(_module)[_module.__name__.rpartition(".")[2]])
 app.command()(detect.train_detector)
 app.add_typer(voices.voices)
 app.add_typer(train.train)

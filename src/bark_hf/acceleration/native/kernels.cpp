@@ -193,34 +193,42 @@ struct TileShapes {
 alignas(64) const TileShapes SHAPES = {
     1, 0, {}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16}};
 
-// Two blocks of outputs, all rows (a multiple of 32 is allocated), int8 weights.
-template <typename Store>
+// A range of blocks of outputs for all rows, int8 weights, two blocks at a time. HALVES: tiles of 16 rows at a time; memory is
+// there for whole tiles.
+template <int HALVES, typename Store>
 void tiles(const Linear& w, int64_t first, int64_t last, const uint8_t* x, const float* scales, int64_t rows, Store store) {
     alignas(64) int32_t sums[4][16][16];
     for (int64_t number = first; number < last; number += 2) {
         const int64_t n_blocks = std::min<int64_t>(2, last - number);
         const uint8_t* weight = w.weight + number * OUTS * w.n_in;
         const uint8_t* second = weight + (n_blocks - 1) * OUTS * w.n_in;
-        for (int64_t r = 0; r < rows; r += TILE_ROWS) {
+        for (int64_t r = 0; r < rows; r += 16 * HALVES) {
             const uint8_t* at = x + r * w.n_in;
             _tile_zero(0); _tile_zero(1); _tile_zero(2); _tile_zero(3);
             for (int64_t i = 0; i < w.n_in; i += 64) {
+                if (r == 0)
+                    for (int line = 0; line < 16; line++) {
+                        ask(weight + i * OUTS + 64 * line);
+                        ask(second + i * OUTS + 64 * line);
+                    }
                 _tile_loadd(4, at + i, w.n_in);
-                _tile_loadd(5, at + 16 * w.n_in + i, w.n_in);
                 _tile_loadd(6, weight + i * OUTS, 64);
                 _tile_loadd(7, second + i * OUTS, 64);
                 _tile_dpbusd(0, 4, 6);
                 _tile_dpbusd(1, 4, 7);
-                _tile_dpbusd(2, 5, 6);
-                _tile_dpbusd(3, 5, 7);
+                if (HALVES == 2) {
+                    _tile_loadd(5, at + 16 * w.n_in + i, w.n_in);
+                    _tile_dpbusd(2, 5, 6);
+                    _tile_dpbusd(3, 5, 7);
+                }
             }
             _tile_stored(0, sums[0], 64); _tile_stored(1, sums[1], 64);
-            _tile_stored(2, sums[2], 64); _tile_stored(3, sums[3], 64);
+            if (HALVES == 2) { _tile_stored(2, sums[2], 64); _tile_stored(3, sums[3], 64); }
             for (int64_t b = 0; b < n_blocks; b++) {
                 const __m512i offset = _mm512_loadu_si512(w.offset + (number + b) * OUTS);
                 const __m512 scale = _mm512_loadu_ps(w.scale + (number + b) * OUTS);
                 const __m512 bias = w.bias ? _mm512_loadu_ps(w.bias + (number + b) * OUTS) : _mm512_setzero_ps();
-                const int64_t n = std::min(TILE_ROWS, rows - r);
+                const int64_t n = std::min<int64_t>(16 * HALVES, rows - r);
                 for (int64_t i = 0; i < n; i++) {
                     const __m512i sum = _mm512_sub_epi32(_mm512_load_si512(sums[i / 16 * 2 + b][i % 16]), offset);
                     const __m512 factor = _mm512_mul_ps(scale, _mm512_set1_ps(scales[r + i]));
@@ -236,7 +244,7 @@ void tiles(const Linear& w, int64_t first, int64_t last, const uint8_t* x, const
 
 constexpr int64_t ROWS_AT_ONCE = 256;  // rounded rows that stay in the second-level cache while weights go by
 
-bool use_tiles(const Linear& w, int64_t rows) { return amx_there && !w.group && rows >= 16; }
+bool use_tiles(const Linear& w, int64_t rows) { return amx_there && !w.group && rows >= 4; }
 
 void open_tiles() {
 #ifdef __AMX_INT8__
@@ -250,10 +258,12 @@ void close_tiles() {
 #endif
 }
 
-// The calling thread's share of the outputs of a product with many rows.
+// The calling thread's share of a product's blocks of outputs first..last - 1, for all rows; with tiles opened before.
 template <typename Store>
-void many(const Linear& w, const Rows& x, int64_t rows, Store store) {
-    const Range outs = share(w.n_out / OUTS);
+void multiply(const Linear& w, const Rows& x, int64_t rows, Store store, int64_t first, int64_t last) {
+    Range outs = share(last - first);
+    outs.first += first;
+    outs.last += first;
     const int64_t n_groups = w.group ? w.n_in / w.group : 0;
     for (int64_t r = 0; r < rows; r += ROWS_AT_ONCE) {
         const int64_t n = std::min(ROWS_AT_ONCE, rows - r);
@@ -261,12 +271,18 @@ void many(const Linear& w, const Rows& x, int64_t rows, Store store) {
         const uint8_t* ints = x.ints + r * w.n_in;
 #ifdef __AMX_INT8__
         if (use_tiles(w, rows)) {
-            tiles(w, outs.first, outs.last, ints, x.scales + r, n, here);
+            if (n > 16) tiles<2>(w, outs.first, outs.last, ints, x.scales + r, n, here);
+            else tiles<1>(w, outs.first, outs.last, ints, x.scales + r, n, here);
             continue;
         }
 #endif
         product(w, outs.first, outs.last, ints, x.scales + r, x.sums + r * n_groups, n, here);
     }
+}
+
+template <typename Store>
+void multiply(const Linear& w, const Rows& x, int64_t rows, Store store) {
+    multiply(w, x, rows, store, 0, w.n_out / OUTS);
 }
 
 int64_t whole_tiles(int64_t rows) { return (rows + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS; }
@@ -295,7 +311,7 @@ void bark_linear(const Linear* linear, const float* x, float* y, int64_t rows, i
         rounded.round(w, x, w.n_in, mine.first, mine.last);
 #pragma omp barrier
         open_tiles();
-        many(w, rounded, rows, [=](int64_t row, int64_t number, __m512 value) {
+        multiply(w, rounded, rows, [=](int64_t row, int64_t number, __m512 value) {
             _mm512_storeu_ps(y + row * w.n_out + number * OUTS, gelu ? gelu16(value) : value);
         });
         close_tiles();
@@ -343,7 +359,7 @@ int bark_blocks(const Network* network, const KeysValues* cache, int64_t row, fl
             const Layer& layer = n.layers[l];
             norm_and_round(layer.norm_1, layer.qkv);
 #pragma omp barrier
-            many(layer.qkv, narrow, length, [=](int64_t r, int64_t number, __m512 value) {
+            multiply(layer.qkv, narrow, length, [=](int64_t r, int64_t number, __m512 value) {
                 _mm512_storeu_ps(qkv + r * 3 * width + number * OUTS, value);
             });
 #pragma omp barrier
@@ -364,7 +380,7 @@ int bark_blocks(const Network* network, const KeysValues* cache, int64_t row, fl
             const Range rows = share(length);
             narrow.round(layer.out, attended, width, rows.first, rows.last);
 #pragma omp barrier
-            many(layer.out, narrow, length, add);
+            multiply(layer.out, narrow, length, add);
 #pragma omp barrier
             norm_and_round(layer.norm_2, layer.up);
 #pragma omp barrier
@@ -374,14 +390,14 @@ int bark_blocks(const Network* network, const KeysValues* cache, int64_t row, fl
                 some.ints += r * width;
                 some.scales += r;
                 some.sums += r * n_groups;
-                many(layer.up, some, here, [=](int64_t i, int64_t number, __m512 value) {
+                multiply(layer.up, some, here, [=](int64_t i, int64_t number, __m512 value) {
                     _mm512_storeu_ps(inner + i * wide + number * OUTS, gelu16(value));
                 });
 #pragma omp barrier
                 const Range own = share(here);
                 broad.round(layer.down, inner, wide, own.first, own.last);
 #pragma omp barrier
-                many(layer.down, broad, here, [=](int64_t i, int64_t number, __m512 value) { add(r + i, number, value); });
+                multiply(layer.down, broad, here, [=](int64_t i, int64_t number, __m512 value) { add(r + i, number, value); });
 #pragma omp barrier
             }
         }
@@ -414,7 +430,7 @@ void bark_step(const Network* network, const KeysValues* cache, float* hidden, c
     const KeysValues& kv = *cache;
     const int64_t width = n.width, wide = 4 * width, room = kv.room + 16;
     const Attend attend_head = attention_for(n.head_dim);
-    const size_t floats = rows * (3 * width + width + wide), rounded_size = Rows::size(rows, wide);
+    const size_t floats = rows * (3 * width + width + wide), rounded_size = Rows::size(whole_tiles(rows), wide);
     const size_t per_thread = (rounded_size + 4 * (room + width) + 127) / 64 * 64;
     uint8_t* memory = scratch.get(4 * floats + threads * per_thread + 64);
     float *qkv = (float*)memory, *attended = qkv + rows * 3 * width, *inner = attended + rows * width;
@@ -425,17 +441,14 @@ void bark_step(const Network* network, const KeysValues* cache, float* hidden, c
         uint8_t* own = private_memory + omp_get_thread_num() * per_thread;
         float *scores = (float*)own, *normal = scores + room;
         uint8_t* ints = own + (4 * (room + width) + 63) / 64 * 64;
-        Rows narrow(ints, rows, width), broad(ints, rows, wide);
+        Rows narrow(ints, whole_tiles(rows), width), broad(ints, whole_tiles(rows), wide);
+        open_tiles();
         const auto norm_and_round = [&](const Norm& norm, const Linear& w) {
             const int64_t n_groups = w.group ? w.n_in / w.group : 0;
             for (int64_t r = 0; r < rows; r++) {
                 normalise(norm, hidden + r * width, normal, width);
                 narrow.scales[r] = round_row(w, normal, narrow.ints + r * width, narrow.sums + r * n_groups);
             }
-        };
-        const auto run = [&](const Linear& w, Rows& x, auto store) {
-            const Range mine = share(w.n_out / OUTS);
-            product(w, mine.first, mine.last, x.ints, x.scales, x.sums, rows, store);
         };
         const auto add = [&](int64_t r, int64_t number, __m512 value) {
             float* at = hidden + r * width + number * OUTS;
@@ -444,7 +457,7 @@ void bark_step(const Network* network, const KeysValues* cache, float* hidden, c
         for (int64_t l = 0; l < n.n_layers; l++) {
             const Layer& layer = n.layers[l];
             norm_and_round(layer.norm_1, layer.qkv);
-            run(layer.qkv, narrow, [&](int64_t r, int64_t number, __m512 value) {
+            multiply(layer.qkv, narrow, rows, [&](int64_t r, int64_t number, __m512 value) {
                 _mm512_storeu_ps(qkv + r * 3 * width + number * OUTS, value);
             });
 #pragma omp barrier
@@ -458,29 +471,29 @@ void bark_step(const Network* network, const KeysValues* cache, float* hidden, c
             }
 #pragma omp barrier
             narrow.round(layer.out, attended, width, 0, rows);
-            run(layer.out, narrow, add);
+            multiply(layer.out, narrow, rows, add);
 #pragma omp barrier
             norm_and_round(layer.norm_2, layer.up);
-            run(layer.up, narrow, [&](int64_t r, int64_t number, __m512 value) {
+            multiply(layer.up, narrow, rows, [&](int64_t r, int64_t number, __m512 value) {
                 _mm512_storeu_ps(inner + r * wide + number * OUTS, gelu16(value));
             });
 #pragma omp barrier
             broad.round(layer.down, inner, wide, 0, rows);
-            run(layer.down, broad, add);
+            multiply(layer.down, broad, rows, add);
 #pragma omp barrier
         }
         if (n.head.n_out) {
             norm_and_round(n.norm, n.head);
-            const Range outs = share(n_outs / OUTS);
-            const int64_t shift = first_out / OUTS;
-            product(n.head, shift + outs.first, shift + outs.last, narrow.ints, narrow.scales, narrow.sums, rows,
-                    [&](int64_t r, int64_t number, __m512 value) {
-                        _mm512_storeu_ps(logits + r * n_outs + (number - shift) * OUTS, value);
-                    });
+            const int64_t first = first_out / OUTS;
+            const auto store = [&](int64_t r, int64_t number, __m512 value) {
+                _mm512_storeu_ps(logits + r * n_outs + (number - first) * OUTS, value);
+            };
+            multiply(n.head, narrow, rows, store, first, first + n_outs / OUTS);
         } else {
             const Range mine = share(rows);
             for (int64_t r = mine.first; r < mine.last; r++) normalise(n.norm, hidden + r * width, hidden + r * width, width);
         }
+        close_tiles();
     }
 }
 }
