@@ -16,7 +16,6 @@ import argparse
 import itertools
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -79,6 +78,7 @@ def train(options: dict[str, Any]) -> dict[str, Any]:
     """In a process of its own: train, and say how long a step took and how much memory there was at most."""
     import torch
 
+    from bark_hf.benchmarking.memory import peak_mb
     from bark_hf.training import stage_training
     from bark_hf.training.recipe import load_recipe
     from bark_hf.training.stage_recipes import CoarseRecipe, FineRecipe, SemanticRecipe
@@ -90,7 +90,7 @@ def train(options: dict[str, Any]) -> dict[str, Any]:
     log = [json.loads(line) for line in (Path(recipe.output_dir) / "log.jsonl").read_text().splitlines()]
     seconds = [line["seconds"] for line in log if "loss" in line]
     on_gpu = torch.cuda.is_available() and recipe.device != "cpu"
-    peak = torch.cuda.max_memory_allocated() if on_gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    peak = torch.cuda.max_memory_allocated() if on_gpu else peak_mb() * 2**20
     steps = [later - earlier for earlier, later in itertools.pairwise(seconds)]
     return {"seconds_per_step": statistics.median(steps), "peak_gb": peak / 1e9}
 

@@ -72,7 +72,7 @@ def examine(model: str | None) -> list[Finding]:
     findings.append(imported)
     findings += devices()
     if imported.state is State.ok:
-        findings += [*cache(), *cached_models()]
+        findings += [*kernels(), *cache(), *cached_models()]
         findings += [] if model is None else [chosen_model(model)]
     return [*findings, *extras()]
 
@@ -167,6 +167,18 @@ def devices() -> Iterator[Finding]:
     for i in range(torch.xpu.device_count() if torch.xpu.is_available() else 0):
         device = torch.xpu.get_device_properties(i)
         yield Finding(f"xpu:{i}", f"{device.name}, {_gigabytes(device.total_memory)}")
+
+
+def kernels() -> Iterator[Finding]:
+    """Which kernels quantised weights use here. Nothing is compiled."""
+    from ..acceleration.native.building import NativeKernelsError, find_compiler
+
+    try:
+        compiler = find_compiler()
+    except NativeKernelsError as error:
+        yield Finding("--fast", f"PyTorch's kernels; the native ones, which are faster, are {error}", State.note)
+    else:
+        yield Finding("--fast", f"native kernels, compiled by {compiler} on first use")
 
 
 def _memory_text() -> str:

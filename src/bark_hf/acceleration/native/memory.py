@@ -32,7 +32,7 @@ class Arena:
         self._lock = threading.Lock()
 
     def keep(self, tensor: torch.Tensor) -> torch.Tensor:
-        """A contiguous copy of a tensor."""
+        """A contiguous copy of a tensor, whose own layout may be any."""
         size = -(-tensor.nbytes // 64) * 64
         with self._lock:
             if self._used + size > self._piece.numel():

@@ -49,15 +49,15 @@ class NativeProduct:
     def int4(cls, pairs: torch.Tensor, scales: torch.Tensor, bias: torch.Tensor | None = None) -> NativeProduct:
         """Of uint8 [O, I / 2] and bfloat16 [I / group, O, 2] as `rounding.to_int4` gives them."""
         n_out, n_in = pairs.shape[0], pairs.shape[1] * 2
-        ints = _blocks(_padded(unpack_int4(pairs).to(torch.uint8), 0)).flatten(2)  # [O / 16, I / 4, 64]
+        ints = _blocks(_padded(unpack_int4(pairs).to(torch.uint8), 0))
         scale, middle = scales.float().unbind(2)  # [G, O] each
         groups = torch.stack([scale, middle - 8 * scale])  # weight = uint * scale + middle - 8 * scale
         groups = _padded(groups.permute(2, 1, 0), 0)  # [O, G, 2]
         groups = groups.unflatten(0, (-1, OUTS)).permute(0, 2, 3, 1)  # [O / 16, G, 2, 16]
         product = cls(
             n_in, n_out, n_in // scales.shape[0], bias,
-            weight=(ints[:, ::2] | ints[:, 1::2] << 4).contiguous(),
-            groups=groups.half().contiguous(),
+            weight=ints[:, ::2] | ints[:, 1::2] << 4,  # of every byte the low half, then the high one
+            groups=groups.half(),
         )  # fmt: skip
         product._scales = scales
         return product
@@ -71,20 +71,20 @@ class NativeProduct:
         weight = self._tensors["weight"]
         if not self._group:
             scale = self._tensors["scale"][: self.n_out].clone()
-            return {"weight_int8": _rows(weight)[: self.n_out].contiguous(), "scale": scale}
-        ints = torch.stack([weight & 15, weight >> 4], dim=2).view(weight.shape[0], -1, OUTS, 4)
-        ints = _rows(ints)[: self.n_out]
+            return {"weight_int8": _rows(weight)[: self.n_out].view(torch.int8), "scale": scale}
+        low = 0x0F0F0F0F
+        ints = _rows(torch.stack([weight & low, weight >> 4 & low], dim=2).flatten(1, 2))[: self.n_out]
         return {"weight_int4": ints[:, ::2] << 4 | ints[:, 1::2], "scale_int4": self._scales.clone()}
 
 
 def _blocks(weight: torch.Tensor) -> torch.Tensor:
-    """[O, I] -> [O / 16, I / 4, 16, 4]."""
-    return weight.view(weight.shape[0] // OUTS, OUTS, -1, 4).transpose(1, 2).contiguous()
+    """Bytes [O, I] -> int32 [O / 16, I / 4, 16], four inputs in each; a view, so that copying it is all the work."""
+    return weight.view(torch.int32).unflatten(0, (-1, OUTS)).transpose(1, 2)
 
 
 def _rows(blocks: torch.Tensor) -> torch.Tensor:
-    """[O / 16, I / 4, 16, 4] -> [O, I]."""
-    return blocks.transpose(1, 2).flatten(2).flatten(0, 1)
+    """int32 [O / 16, I / 4, 16] -> bytes uint8 [O, I]."""
+    return blocks.transpose(1, 2).flatten(0, 1).contiguous().view(torch.uint8)
 
 
 def _padded(tensor: torch.Tensor, dim: int) -> torch.Tensor:
