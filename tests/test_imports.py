@@ -12,7 +12,7 @@ import bark_hf
 ROOT = Path(bark_hf.__file__).parent
 # Lowest first; a module may import from its own layer and from those before it.
 LAYERS = [
-    {"tokens", "devices", "files", "languages", "demo", "audio"},
+    {"tokens", "devices", "files", "languages", "demo", "audio", "native"},
     {"configuration_bark", "generation_options", "generation_stage_configs", "generation_configuration_bark"},
     {"networks", "codec", "voices", "voice_files", "voice_rules", "generation", "semantic_tokenizer"},
     {"submodel_generation"},

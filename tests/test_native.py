@@ -18,13 +18,13 @@ from torch import nn
 
 from bark_hf import BarkModel
 from bark_hf.acceleration import load, optimize, quantized_linear
-from bark_hf.acceleration.native import building
-from bark_hf.acceleration.native.products import NativeProduct
-from bark_hf.acceleration.native.steps import NativeSteps, run_window, runs_natively
+from bark_hf.acceleration.native_product import NativeProduct
+from bark_hf.acceleration.native_steps import NativeSteps, run_window, runs_natively
 from bark_hf.acceleration.quantized_linear import QuantizedLinear
 from bark_hf.acceleration.rounding import from_int4, to_int4, to_int8
 from bark_hf.generation.lean_steps import LeanSteps
 from bark_hf.generation.steps import CachedSteps
+from bark_hf.native import building
 
 REASON = building.why_not()
 native = pytest.mark.skipif(REASON is not None, reason=f"native kernels can't run here: {REASON}")
@@ -295,7 +295,7 @@ def test_compiled_once(fresh, tmp_path, monkeypatch):
 @native
 def test_two_processes_at_once(fresh, tmp_path):
     """Both compile, both end with a whole library, and no half of one stays."""
-    code = "from bark_hf.acceleration.native.building import library; library().bark_prepare(1)"
+    code = "from bark_hf.native.building import library; library().bark_prepare(1)"
     processes = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(2)]
     assert [process.wait(timeout=120) for process in processes] == [0, 0]
     assert [file.suffix for file in (tmp_path / "bark_hf").iterdir()] == [".so"]

@@ -12,10 +12,10 @@ from torch import nn
 
 from ..generation.lean_steps import LeanSteps
 from ..modeling_bark import BarkModel
+from ..native.building import why_not
 from .graph_steps import GraphSteps, StaticStates
 from .mode import Mode
-from .native.building import why_not
-from .native.steps import NativeSteps, run_window, runs_natively
+from .native_steps import NativeSteps, run_window, runs_natively
 from .prompt_attention import causal_blocks, full_blocks, has_fast_bfloat16
 from .quantized_linear import QuantizedLinear, quantized_state
 

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from .native.building import why_not
-from .native.products import INS, NativeProduct
+from ..native.building import why_not
+from .native_product import INS, NativeProduct
 from .products import MANY_ENGINE, STEP_ENGINE, Int4Product, Int8Product
 from .rounding import to_int4, to_int8
 

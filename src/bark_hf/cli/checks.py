@@ -171,7 +171,7 @@ def devices() -> Iterator[Finding]:
 
 def kernels() -> Iterator[Finding]:
     """Which kernels quantised weights use here. Nothing is compiled."""
-    from ..acceleration.native.building import NativeKernelsError, find_compiler
+    from ..native.building import NativeKernelsError, find_compiler
 
     try:
         compiler = find_compiler()

@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
-from ...generation.lean_steps import causal_attention
-from ...generation.lean_trunk import LeanTrunk
-from . import memory
-from .interface import HEAD_DIMS, OUTS, KeysValues, Layer, Network, Norm, blocks, pointer, step, write_prompt
-from .products import INS, NativeProduct
+from ..generation.lean_steps import causal_attention
+from ..generation.lean_trunk import LeanTrunk
+from ..native import memory
+from ..native.interface import HEAD_DIMS, OUTS, KeysValues, Layer, Network, Norm, blocks, pointer, step, write_prompt
+from .native_product import INS, NativeProduct
 
 
 def runs_natively(network: Any) -> bool:

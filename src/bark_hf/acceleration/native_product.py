@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from ..rounding import unpack_int4
-from .interface import OUTS, Linear, linear, pointer
-from .memory import Arena
+from ..native.interface import OUTS, Linear, linear, pointer
+from ..native.memory import Arena
+from .rounding import unpack_int4
 
 _ARENA = Arena()
 INS = 64  # inputs come in multiples of this many: a row of an AMX tile
