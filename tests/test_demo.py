@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 import bark_hf
 from bark_hf import demo as demo_package
 from bark_hf.cli import app
+from bark_hf.longform.reading import piece_size
 from bark_hf.semantic_tokenizer import load_semantic_tokenizer
 
 pytestmark = pytest.mark.skipif(
@@ -84,6 +85,13 @@ def test_the_sound_has_the_tokens_that_were_drawn(spoken):
 def test_voices_steer_the_pitch(spoken):
     high, low = (pitch(spoken.waveform(index).numpy(), spoken.sampling_rate) for index in range(2))
     assert high > 1.25 * low
+
+
+def test_pieces_are_as_long_as_its_training_clips(demo, processor):
+    """Of pieces of 10 s it lost two words of three."""
+    size = piece_size(demo, processor, None, {})
+    assert size.target == pytest.approx(3.4)
+    assert size.limit == pytest.approx(4.25)
 
 
 def test_pipeline():

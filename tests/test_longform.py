@@ -622,6 +622,35 @@ def test_pieces_fit_what_the_checkpoint_says_at_once(fake):
     assert len(read(fake, TEXT * 3, voice_of(3), piece_seconds=None, max_duration_s=2.0)) == len(result)
 
 
+@pytest.mark.parametrize(
+    ("limits", "wanted", "target", "most"),
+    [
+        ({}, None, 10.0, 12.5),  # Suno's
+        ({"max_new_tokens": 250, "semantic_rate_hz": 50}, None, 3.4, 4.25),  # the demo's: 0.85 of 5 s are counted on
+        ({}, 4.0, 4.0, 5.0),
+        ({"max_new_tokens": 250, "semantic_rate_hz": 50}, 2.0, 2.0, 2.5),
+        ({"max_new_tokens": 250, "semantic_rate_hz": 50}, 4.0, 4.0, 4.25),
+        ({"max_new_tokens": 500, "semantic_rate_hz": 50}, None, 6.8, 8.5),
+    ],
+)
+def test_pieces_are_as_long_as_the_checkpoint_or_the_user_says(fake, limits, wanted, target, most):
+    """Short sentences can be put together to any length, so the pieces come near the target."""
+    fake[0].generation_config = BarkGenerationConfig(semantic_config=limits)
+    result = read(fake, "Cats sit. " * 200, voice_of(3), piece_seconds=wanted)  # 0.7 s each
+    seconds = [segment.piece.seconds for segment in result.segments]
+    assert max(seconds) <= most
+    assert np.mean(seconds) == pytest.approx(target, abs=0.35)
+
+
+def test_longer_pieces_than_the_checkpoint_says_at_once_need_more_tokens(fake):
+    fake[0].generation_config = BarkGenerationConfig(semantic_config={"max_new_tokens": 250, "semantic_rate_hz": 50})
+    for name in ("piece_seconds", "first_seconds"):
+        with pytest.raises(ValueError, match=rf"{name}=8 must be a number of seconds up to 4\.2"):
+            read(fake, TEXT * 3, voice_of(3), **{name: 8})
+    longer = read(fake, "Cats sit. " * 200, voice_of(3), piece_seconds=8, max_new_tokens=768)
+    assert np.mean([segment.piece.seconds for segment in longer.segments]) == pytest.approx(8, abs=0.5)
+
+
 # --- the real route
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
+from contextlib import contextmanager
 from types import SimpleNamespace
 
+import fakes
 import pytest
 import soundfile
 from typer.testing import CliRunner
 
-from bark_hf import BarkModel, BarkProcessor
+from bark_hf import BarkGenerationConfig, BarkModel, BarkProcessor
 from bark_hf.cli import app, long_text
+from bark_hf.cli import say as say_module
 from bark_hf.cli.long_options import LongOptions, needs_pieces
 from bark_hf.longform import read_long, read_script, take_seed
 
@@ -142,16 +146,122 @@ def test_refused_in_one_line(checkpoint, tmp_path, monkeypatch, case):
     assert not list(tmp_path.glob("*.pieces"))
 
 
+SUNO, DEMO = {}, {"max_new_tokens": 250, "semantic_rate_hz": 50}
+
+
+def stage(limits):
+    return BarkGenerationConfig(semantic_config=limits).semantic_config
+
+
 def test_which_texts_are_read_in_pieces():
-    assert not needs_pieces("Hello, my dog is cute. [laughs]")
-    assert not needs_pieces("word " * 30)  # 150 letters, 10 s
-    assert needs_pieces("word " * 40)
-    assert needs_pieces("One.\n\nTwo.")
-    assert needs_pieces("One. [pause] Two.")
-    assert needs_pieces("汉" * 70)
+    suno = stage(SUNO)
+    assert not needs_pieces("Hello, my dog is cute. [laughs]", suno)
+    assert not needs_pieces("word " * 30, suno)  # 150 letters, 10 s
+    assert needs_pieces("word " * 40, suno)
+    assert needs_pieces("One.\n\nTwo.", suno)
+    assert needs_pieces("One. [pause] Two.", suno)
+    assert needs_pieces("汉" * 70, suno)
     assert not LongOptions().any_given
     assert not LongOptions(cast=[], retake=[]).any_given
     assert LongOptions(candidates=1).any_given
+
+
+@pytest.mark.parametrize(
+    ("limits", "most"),
+    [
+        (SUNO, 181),  # 12.5 s of 14.5 letters
+        (DEMO, 61),  # 250 tokens are 5 s, of which 0.85 are counted on: 4.25 s
+        ({"max_new_tokens": 500, "semantic_rate_hz": 50}, 123),  # 8.5 s
+    ],
+)
+def test_the_checkpoint_says_what_is_too_long_to_be_said_at_once(limits, most):
+    """The demo loses words of texts that Suno's checkpoints say at once."""
+    assert not needs_pieces("a" * most, stage(limits))
+    assert needs_pieces("a" * (most + 1), stage(limits))
+
+
+@contextmanager
+def route(limits, checkpoint, folder, monkeypatch):
+    """A checkpoint with these limits, and who is asked to speak: texts of `speak`, and of `speak_long`."""
+    model = shutil.copytree(checkpoint, folder / "model")
+    (model / "generation_config.json").unlink()
+    if limits is not None:
+        BarkGenerationConfig(semantic_config=limits).save_pretrained(model)
+    asked = {"whole": [], "pieces": []}
+    with monkeypatch.context() as patch:
+        patch.setattr(say_module, "speak", lambda text, *rest, **given: asked["whole"].append(text))
+        patch.setattr(
+            say_module,
+            "speak_long",
+            lambda text, *rest, options, **given: asked["pieces"].append((text, options.piece_seconds)),
+        )
+        yield model, asked
+
+
+@pytest.mark.parametrize(
+    ("limits", "sentences", "options", "in_pieces"),
+    [
+        (DEMO, 1, (), False),
+        (DEMO, 2, (), True),
+        (DEMO, 4, (), True),
+        (SUNO, 2, (), False),
+        (SUNO, 4, (), False),
+        (SUNO, 5, (), True),
+        (None, 4, (), False),  # a checkpoint without the file has Suno's limits
+        (None, 5, (), True),
+        (DEMO, 1, ("--piece-seconds", "2"), True),
+        (SUNO, 1, ("--piece-seconds", "2"), True),
+    ],
+)
+def test_say_asks_the_checkpoint(checkpoint, tmp_path, monkeypatch, limits, sentences, options, in_pieces):
+    text = " ".join(["The cat sat on the mat and ate a pizza."] * sentences)  # 2.7 s each
+    with route(limits, checkpoint, tmp_path, monkeypatch) as (model, asked):
+        succeeded(say("-m", model, text, "-o", tmp_path / "out.wav", "--quiet", *options))
+    wanted = float(options[1]) if options else None
+    assert asked == ({"whole": [], "pieces": [(text, wanted)]} if in_pieces else {"whole": [text], "pieces": []})
+
+
+@pytest.fixture
+def scripted_say(checkpoint, tmp_path, monkeypatch):
+    """`bark-hf say` on a checkpoint of at most 20 tokens, whose semantic network says as many as it is told."""
+    model = shutil.copytree(checkpoint, tmp_path / "model")
+    BarkGenerationConfig(semantic_config={"max_new_tokens": 20}).save_pretrained(model)
+
+    def spoken(lengths, *args):
+        load = say_module.load_model
+
+        def loaded(*options):
+            network = load(*options)
+            network.semantic.steps_factory = lambda _, n_rows, __: fakes.ScriptedSteps(fakes.speech(lengths), n_rows)
+            return network
+
+        with monkeypatch.context() as patch:
+            patch.setattr(say_module, "load_model", loaded)
+            patch.setattr(long_text, "load_model", loaded)
+            result = say("-m", model, *args, "-o", tmp_path / "out.wav", "--seed", "1")
+        succeeded(result)
+        return [line for line in result.stderr.splitlines() if line.startswith("warning: ")]
+
+    return spoken
+
+
+def test_sound_that_the_limit_cuts_is_not_lost_without_a_word(scripted_say):
+    """20 tokens are 0.4 s; a model that has more to say is told from one that came to its end just before."""
+    assert scripted_say([19], "hi") == []
+    [line] = scripted_say([25], "hi", "--quiet")
+    assert "the model had not come to an end after 20 semantic tokens (0.4 s)" in line
+    assert "the sound is cut there; try another --seed" in line
+    assert scripted_say([25], "hi", "--max-duration", "0.2") == []  # asked for
+    assert scripted_say([25], "hi", "--max-duration", "9") == [line]
+
+
+def test_pieces_that_the_limit_cuts_are_named(scripted_say):
+    command = ("hi\n\nhi\n\nhi", "-v", "de_speaker_1")  # with a voice all pieces are one batch, in the script's order
+    assert scripted_say([19, 7, 3], *command) == []
+    [line] = scripted_say([25, 7, 30], *command, "--json")
+    assert "pieces 0, 2 had not come to an end after 20 semantic tokens (0.4 s)" in line
+    [line] = scripted_say([3, 25, 3], *command, "--quiet")
+    assert "piece 1 had not" in line
 
 
 def test_the_recogniser_reaches_the_scorer(monkeypatch):

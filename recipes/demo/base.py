@@ -25,6 +25,9 @@ SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 SEMANTIC_VOCAB_SIZE = 128  # 123 thirds of phones, see speech.py
 CODEBOOK_SIZE = 1_024
+# 5 s: hardly a training clip is longer, and words of longer texts get lost. `bark_hf.longform` makes pieces of 3.4 s
+# (4.25 s at most) of it; the slower voice takes up to 1.2 times as long as is expected of such texts.
+MAX_TOKENS = 250
 TEXT_OFFSET, TEXT_PAD, INFER = 132, 254, 255  # behind the semantic tokens and their end mark
 LAST_CODE = SEMANTIC_VOCAB_SIZE + 2 * CODEBOOK_SIZE
 
@@ -51,7 +54,9 @@ def configs(codec_config: object = None) -> BarkConfig:
 
 
 def generation_config() -> BarkGenerationConfig:
-    """The demo's ids, its semantic rate, and cooler sampling than Suno's: small networks err more in unlikely draws."""
+    """The demo's ids, its semantic rate, its limit, and cooler sampling than Suno's: small networks err more in
+    unlikely draws.
+    """
     return BarkGenerationConfig(
         semantic_config={
             "semantic_vocab_size": SEMANTIC_VOCAB_SIZE,
@@ -61,6 +66,7 @@ def generation_config() -> BarkGenerationConfig:
             "text_pad_token": TEXT_PAD,
             "semantic_infer_token": INFER,
             "semantic_rate_hz": 50,
+            "max_new_tokens": MAX_TOKENS,
             "temperature": 0.2,
         },
         coarse_acoustics_config={

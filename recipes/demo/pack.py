@@ -2,9 +2,9 @@
 
     python recipes/demo/pack.py OUT [--to src/bark_hf/demo/checkpoint]
 
-Takes OUT/base (configs, tokenizer), the results in OUT/runs of semantic, coarse, fine, codec and tokenizer, and,
-for the voices, OUT/prepared. The weights are stored in float16 (half the size; the networks were trained in bfloat16,
-which has fewer bits) and load as float32, because `config.json` says so.
+Takes OUT/base (configs, tokenizer), how to generate from base.py, the results in OUT/runs of semantic, coarse, fine,
+codec and tokenizer, and, for the voices, OUT/prepared. The weights are stored in float16 (half the size; the networks
+were trained in bfloat16, which has fewer bits) and load as float32, because `config.json` says so.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from base import generation_config
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel
 
@@ -71,6 +72,7 @@ def pack(out: Path, to: Path) -> None:
     codec.config._name_or_path = ""  # no folder of this machine is published
     model.config.codec_config = codec.config
     model.codec_model = codec
+    model.generation_config = generation_config()  # limits and temperatures may be chosen after the training
     for run, name in STAGES.items():
         trained = BarkModel.from_pretrained(out / "runs" / run / "model", dtype=torch.float32)
         setattr(model, name, getattr(trained, name))

@@ -22,7 +22,8 @@ class BarkSemanticGenerationConfig(BarkStageGenerationConfig):
     """Options of the semantic stage. Sampling options: see `BarkStageGenerationConfig`.
 
     Args:
-        max_new_tokens (`int`, defaults to 768): semantic tokens at most; the network has room for 768.
+        max_new_tokens (`int`, defaults to 768): semantic tokens at most; the network has room for 768. `longform` makes
+            pieces that fit. A clip for training has fewer.
         min_eos_p (`float` or `None`, defaults to 0.2): stop as soon as EOS has at least this probability, after the
             temperature. `None` stops only when EOS is drawn. Works when greedy too, on the untempered distribution.
         max_duration_s (`float` or `None`, defaults to `None`): stop after the token that exceeds so many seconds.

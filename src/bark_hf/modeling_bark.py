@@ -261,8 +261,9 @@ class BarkModel(BarkPreTrainedModel):
             progress: called as progress(stage, done, total), stage "semantic", "coarse", "fine" or "codec".
             return_dict_in_generate: return a `BarkOutput` with the tokens of all stages.
             return_output_lengths: return (audio, lengths in samples).
-            kwargs: `do_sample`, `temperature`, `top_k`, `top_p` for every stage; `max_new_tokens`, `min_eos_p`,
-                `max_duration_s` (seconds, or one value per item) for the semantic stage; `semantic_*`, `coarse_*`,
+            kwargs: `do_sample`, `temperature`, `top_k`, `top_p` for every stage; `max_new_tokens` (what a text has
+                beyond is not said; `bark_hf.longform` reads longer ones), `min_eos_p`, `max_duration_s` (seconds, or
+                one value per item) for the semantic stage; `semantic_*`, `coarse_*`,
                 `fine_*` for one stage, which win. Temperature 0 or None, or `do_sample=False`, is greedy.
 
         Returns:

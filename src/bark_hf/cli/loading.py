@@ -17,11 +17,12 @@ from ..demo import without_nickname
 from .common import CliError, UsageError
 
 if TYPE_CHECKING:
+    from ..generation_configuration_bark import BarkGenerationConfig
     from ..modeling_bark import BarkModel
     from ..processing_bark import BarkProcessor
     from ..voices import VoicePrompt
 
-CONFIG = "config.json"
+CONFIG, GENERATION_CONFIG = "config.json", "generation_config.json"
 WEIGHTS = (
     "acceleration.json",
     "model.safetensors",
@@ -156,6 +157,18 @@ def _hub_message(name: str, error: OSError) -> str:
 def import_networks() -> None:
     """Import what takes seconds, so that it is not taken for the time of loading a model."""
     importlib.import_module("bark_hf.registration").register()  # a checkpoint's codec may be one of ours
+
+
+def load_generation_config(model: str) -> BarkGenerationConfig:
+    """How a checked model generates: what its file says, or Suno's values if it has none."""
+    from transformers.utils.hub import cached_file
+
+    from ..generation_configuration_bark import BarkGenerationConfig
+
+    with hub_errors(model):
+        if cached_file(model, GENERATION_CONFIG, _raise_exceptions_for_missing_entries=False) is None:
+            return BarkGenerationConfig()
+        return BarkGenerationConfig.from_pretrained(model)
 
 
 def load_processor(model: str) -> BarkProcessor:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .common import UsageError
+
+if TYPE_CHECKING:
+    from ..generation_configuration_bark import BarkSemanticGenerationConfig
 
 ScriptOption = Annotated[
     Path | None,
@@ -29,7 +32,8 @@ CheckOption = Annotated[
     ),
 ]
 PieceOption = Annotated[
-    float | None, typer.Option("--piece-seconds", metavar="SECONDS", help="Length of the pieces. Default: 10.")
+    float | None,
+    typer.Option("--piece-seconds", metavar="SECONDS", help="Length of the pieces. Default: 10; of the demo 3.4."),
 ]
 FirstOption = Annotated[
     float | None,
@@ -151,12 +155,17 @@ class LongOptions:
             raise UsageError("--retake needs --resume-to; only kept pieces can be made again; give the folder")
 
 
-def needs_pieces(text: str) -> bool:
-    """Whether a text has more than Bark says at once, paragraphs or pause marks."""
+def needs_pieces(text: str, stage: BarkSemanticGenerationConfig) -> bool:
+    """Whether a text has paragraphs, pause marks, or more than a checkpoint says at once.
+
+    Args:
+        text: any.
+        stage: the checkpoint's semantic options, of which `max_new_tokens` is the limit.
+    """
     from ..longform.marks import parse_runs
-    from ..longform.reading import LIMIT_PER_TARGET, TARGET_SECONDS
-    from ..longform.sizing import expected_seconds, guess_language
+    from ..longform.sizing import expected_seconds, guess_language, piece_lengths
 
     runs = parse_runs(text)
     marked = len(runs) > 1 or any(run.silence is not None for run in runs)
-    return marked or expected_seconds(text, guess_language(text)) > LIMIT_PER_TARGET * TARGET_SECONDS
+    limit = piece_lengths(stage.max_new_tokens, stage.semantic_rate_hz).limit
+    return marked or expected_seconds(text, guess_language(text)) > limit

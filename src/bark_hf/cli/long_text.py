@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .common import CliError, UsageError, say_note, say_warning
+from .cuts import warn_of_cuts
 from .destination import Destination
 from .fast import Speed
 from .loading import (
     Attention,
     Dtype,
     check_device,
-    check_model,
     import_networks,
     load_model,
     load_processor,
@@ -41,6 +41,7 @@ def speak_long(
     options: LongOptions,
     *,
     model: str,
+    source: str,
     voice: str | None,
     device: str,
     dtype: Dtype | None,
@@ -56,6 +57,7 @@ def speak_long(
         keywords: of `BarkModel.generate`.
         options: already checked.
         model, voice, device, dtype, attention, speed: as the user gave them.
+        source: where the model is, see `check_model`.
         show: whether to show progress.
     """
     from ..longform import read_long, read_script, stream, stream_script
@@ -68,7 +70,6 @@ def speak_long(
     else:
         parse_script(text, cast)
     device = check_device(device)
-    source = check_model(model)
     scorer = _scorer(options, device)
     import_networks()
     started = time.perf_counter()
@@ -99,6 +100,8 @@ def speak_long(
             first = round(sound.first_sound_seconds or 0.0, 4)
             _warn_of_silence(result)
         _warn_of_clipping(clipping, result)
+        stage = network.generation_config.semantic_config
+        warn_of_cuts(stage, [record.n_tokens for record in result.records], in_pieces=True)
         if destination.voice is not None:
             result.segments[0].voice.save(destination.voice)
         return LongStatistics.of(

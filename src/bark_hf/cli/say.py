@@ -27,6 +27,7 @@ from .common import (
     say_note,
     say_warning,
 )
+from .cuts import warn_of_cuts
 from .destination import Destination
 from .fast import FastOption, LowMemoryOption, Speed
 from .loading import (
@@ -35,6 +36,7 @@ from .loading import (
     check_device,
     check_model,
     import_networks,
+    load_generation_config,
     load_model,
     load_processor,
     load_voice,
@@ -136,7 +138,7 @@ def say(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars and no summary.")] = False,
     seed: Annotated[int | None, typer.Option(help="Same seed, same sound. Default: another one each time.")] = None,
     max_duration: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Stop after so many seconds of sound.")
+        float | None, typer.Option(metavar="SECONDS", help="Stop after so many seconds of sound, each piece.")
     ] = None,
     temperature: Annotated[
         float | None, typer.Option(help="Of all stages; 0 is greedy. Default: the checkpoint's, or 0.7 / 0.7 / 0.5.")
@@ -176,8 +178,8 @@ def say(
 ) -> None:
     """Say a text: write a sound file and print what it took.
 
-    A text of more than about 12 seconds, with paragraphs or with pause marks ([pause 0.5s]) is read in pieces; --stream
-    sends the first of them while the others are being made.
+    A text of more than the checkpoint says at once (about 12 seconds; the demo 4), with paragraphs or with pause marks
+    ([pause 0.5s]) is read in pieces; --stream sends the first of them while the others are being made.
     """
     long_options = LongOptions(
         script,
@@ -216,13 +218,15 @@ def say(
     if model == DEMO and not quiet:
         say_note(f"this is the package's small demo voice; for Bark itself (1.7 GB) add --model {BARK_MODEL}")
     with only_our_words():
-        in_pieces = long_options.any_given or needs_pieces(spoken)
+        source = check_model(model)
+        in_pieces = long_options.any_given or needs_pieces(spoken, load_generation_config(source).semantic_config)
         try:
             statistics = (partial(speak_long, options=long_options) if in_pieces else speak)(
                 spoken,
                 destination,
                 keywords,
                 model=model,
+                source=source,
                 voice=voice,
                 device=device,
                 dtype=dtype,
@@ -244,6 +248,7 @@ def speak(
     keywords: dict[str, Any],
     *,
     model: str,
+    source: str,
     voice: str | None,
     device: str,
     dtype: Dtype | None,
@@ -258,10 +263,10 @@ def speak(
         destination: where to, already checked.
         keywords: of `BarkModel.generate`.
         model, voice, device, dtype, attention, speed: as the user gave them.
+        source: where the model is, see `check_model`.
         show: whether to show progress.
     """
     device = check_device(device)
-    source = check_model(model)
     import_networks()
     started = time.perf_counter()
     processor = load_processor(source)
@@ -275,6 +280,7 @@ def speak(
         audio = result.waveform(0).cpu().numpy()
         clock.close()
     audio = _audible(audio)
+    warn_of_cuts(result.generation_config.semantic_config, [int(result.semantic_lengths[0])])
     destination.write_sound(audio, result.sampling_rate)
     destination.write_voice(result)
     work = round(sum(clock.seconds.values()), 4)

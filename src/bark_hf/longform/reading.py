@@ -9,20 +9,15 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from ..generation_options import is_number, require
 from ..tokens import MAX_TEXT_LENGTH
 from ..voices import VoicePrompt
 from .result import LongResult
 from .running import Run, begin_run
 from .script import parse_script
-from .sizing import guess_language
+from .sizing import check_piece_seconds, guess_language, piece_lengths
 from .splitting import Piece, PieceSize, Split, split_text, token_counter
 from .streaming import SoundStream
 from .takes import TakeMaker
-
-TARGET_SECONDS = 10.0
-LIMIT_PER_TARGET = 1.25
-ROOM = 0.85  # of the longest take: what a slow reader may need beyond the expected seconds
 
 
 def read_long(
@@ -46,7 +41,7 @@ def read_long(
             and becomes the voice of all others.
         language: code of the language, for sentences and lengths; None takes the preset's, or guesses by the script.
         piece_seconds: how long a piece should be, as expected from the text; None is 10, or less where the checkpoint
-            can't say as much at once.
+            can't say as much at once (`max_new_tokens`; the demo: 3.4).
         first_seconds: the same for the first piece alone: a short one lets a stream begin earlier. None is no
             exception.
         options: see `begin_run`: `voice_mode`, `anchor_every`, `seed`, `candidates`, `scorer`, `batch_size`, `trim`,
@@ -218,16 +213,11 @@ def piece_size(
     """
     keywords = {name: value for name, value in options.items() if name not in _OWN}
     maker = TakeMaker(model, processor, keywords, batch_size=1)
-    longest = ROOM * maker.most_tokens / maker.rules.semantic_rate_hz
-    target = min(TARGET_SECONDS, longest / LIMIT_PER_TARGET) if piece_seconds is None else piece_seconds
-    limit = f"a number of seconds up to {longest:.1f}, what the checkpoint surely says at once"
-    for name, value in {
-        "piece_seconds": target,
-        "first_seconds": target if first_seconds is None else first_seconds,
-    }.items():
-        require(is_number(value) and 0 < value <= longest, name, value, limit)
+    seconds = piece_lengths(maker.most_tokens, maker.rules.semantic_rate_hz, piece_seconds)
+    if first_seconds is not None:
+        check_piece_seconds("first_seconds", first_seconds, seconds.longest)
     tokens = min(MAX_TEXT_LENGTH, maker.config.semantic_config.max_input_semantic_length)
-    return PieceSize(target, min(longest, LIMIT_PER_TARGET * target), tokens, first_seconds)
+    return PieceSize(seconds.target, seconds.limit, tokens, first_seconds)
 
 
 def _name(given: Any, voice: VoicePrompt | None) -> str | None:

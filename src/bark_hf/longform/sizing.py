@@ -1,4 +1,6 @@
-"""How long a text will take to say, from its characters. Knows languages and scripts; knows no model and no token.
+"""How long a text will take to say, from its characters, and how long a piece of it may be, from what a take may have.
+
+Knows languages, scripts and numbers; knows no model.
 
 The rates are rounded figures for reading aloud at a calm pace, spaces and punctuation counted. They need not be
 right, only of the right size: a piece's limit leaves room, and `expected_seconds` judges takes by factors of two.
@@ -7,8 +9,9 @@ right, only of the right size: a piece's limit leaves room, and `expected_second
 from __future__ import annotations
 
 from itertools import accumulate
+from typing import Any, NamedTuple
 
-from ..generation_options import near_match
+from ..generation_options import is_number, near_match, require
 from ..languages import SUPPORTED_LANGUAGES
 from .marks import TAG
 
@@ -34,6 +37,10 @@ KANA_PER_SECOND, HANGUL_PER_SECOND = 7.5, 6.0
 TAG_SECONDS = 1.0  # [laughs]
 DIGIT_LETTERS = 4.0  # "7" is read as "seven"
 _CODES = tuple(language.code for language in SUPPORTED_LANGUAGES)
+
+TARGET_SECONDS = 10.0  # of a piece, where a checkpoint can say as much at once
+LIMIT_PER_TARGET = 1.25
+ROOM = 0.85  # of the longest take: what a slow reader may need beyond the expected seconds
 
 
 def check_language(code: str) -> str:
@@ -103,4 +110,56 @@ def expected_seconds(text: str, language: str) -> float:
     return elapsed(text, language)[-1]
 
 
-__all__ = ["LETTERS_PER_SECOND", "check_language", "elapsed", "expected_seconds", "guess_language", "is_wide"]
+class PieceSeconds(NamedTuple):
+    """Seconds of speech, as expected from a text.
+
+    Attributes:
+        target: what a piece should have.
+        limit: what it may have; a text of more is read in pieces.
+        longest: the most that can be asked of a checkpoint for `target`.
+    """
+
+    target: float
+    limit: float
+    longest: float
+
+
+def piece_lengths(most_tokens: int, rate_hz: float, wanted: Any = None) -> PieceSeconds:
+    """How long pieces should and may be for a checkpoint.
+
+    Args:
+        most_tokens: semantic tokens that one take may have.
+        rate_hz: semantic tokens per second.
+        wanted: the target, in seconds; None is 10, or less where the checkpoint can't say as much at once.
+
+    Raises:
+        ValueError: for a target beyond what the checkpoint says at once, or one that is no number above 0.
+    """
+    longest = ROOM * most_tokens / rate_hz
+    if wanted is not None:
+        check_piece_seconds("piece_seconds", wanted, longest)
+    target = min(TARGET_SECONDS, longest / LIMIT_PER_TARGET) if wanted is None else wanted
+    return PieceSeconds(target, min(longest, LIMIT_PER_TARGET * target), longest)
+
+
+def check_piece_seconds(name: str, value: Any, longest: float) -> None:
+    """Refuse a length of pieces that a checkpoint can't say at once.
+
+    Raises:
+        ValueError: naming it and the limit.
+    """
+    surely = f"what the checkpoint surely says at once ({ROOM} of its max_new_tokens)"
+    require(is_number(value) and 0 < value <= longest, name, value, f"a number of seconds up to {longest:.1f}, {surely}")
+
+
+__all__ = [
+    "LETTERS_PER_SECOND",
+    "PieceSeconds",
+    "check_language",
+    "check_piece_seconds",
+    "elapsed",
+    "expected_seconds",
+    "guess_language",
+    "is_wide",
+    "piece_lengths",
+]

@@ -134,7 +134,10 @@ class SemanticExamples(StageExamples):
         limit = self.stage.max_new_tokens - 1  # one more is drawn: the end mark
         lengths = self.clips.n_semantic
         fits = lengths <= limit
-        remedy = f"semantic tokens of a clip are {limit} at most (max_new_tokens - 1): split the clips."
+        remedy = (
+            f"semantic tokens of a clip are {limit} at most (max_new_tokens - 1): split the clips, or raise "
+            "max_new_tokens in the checkpoint's generation_config.json."
+        )
         self._kept = self.clips.require(fits, f"the shortest has {lengths.min()} semantic tokens; {remedy}")
         self.left_out = [self.clips.ids[i] for i in np.flatnonzero(~fits)]
         if self.left_out:
