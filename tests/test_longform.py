@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import re
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -349,6 +350,22 @@ def test_a_run_with_other_settings_is_refused(fake, tmp_path, change, words):
     assert "another folder" in str(error.value)
     assert "\n" not in str(error.value)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_equal_runs_leave_equal_files(fake, tmp_path):
+    """libsndfile writes the second of writing into WAVs of floats; folders could not be compared by their bytes."""
+    folders = tmp_path / "a", tmp_path / "b"
+    for folder in folders:
+        result = read(fake, voice=voice_of(3), folder=folder)
+        time.sleep(1.1)
+    first, second = (
+        {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        for folder in folders
+    )
+    assert first == second
+    sound, rate = soundfile.read(tmp_path / "a" / "pieces" / "00002-0.wav", dtype="float32")
+    assert (rate, soundfile.info(tmp_path / "a" / "pieces" / "00002-0.wav").subtype) == (RATE, "FLOAT")
+    assert np.array_equal(sound, sound_of(result.segments[2].seed, 9600).numpy())  # all bits
 
 
 def test_broken_folders(fake, tmp_path):

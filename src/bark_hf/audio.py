@@ -6,6 +6,7 @@ Knows formats, clipping and file systems; knows no model and no tensor.
 from __future__ import annotations
 
 import io
+import struct
 import tempfile
 import uuid
 from pathlib import Path
@@ -79,6 +80,22 @@ def encode(audio: np.ndarray, sampling_rate: int, suffix: str = ".wav") -> bytes
     return buffer.getvalue()
 
 
+def encode_exactly(audio: np.ndarray, sampling_rate: int) -> bytes:
+    """A WAV of 32-bit floats, mono: the samples as they are, and equal bytes for equal samples.
+
+    libsndfile's has a PEAK chunk, in which the second of writing stands.
+
+    Args:
+        audio: float32 [samples].
+        sampling_rate: samples per second.
+    """
+    samples = audio.astype("<f4").tobytes()
+    layout = struct.pack("<IHHIIHHH", 18, 3, 1, sampling_rate, 4 * sampling_rate, 4, 32, 0)  # 3: IEEE float
+    fact = b"fact" + struct.pack("<II", 4, audio.shape[0])
+    content = b"WAVEfmt " + layout + fact + b"data" + struct.pack("<I", len(samples)) + samples
+    return b"RIFF" + struct.pack("<I", len(content)) + content
+
+
 def to_int16(audio: np.ndarray) -> np.ndarray:
     """The nearest 16-bit samples, 1.0 being 32,768; libsndfile rounds down, which adds a constant.
 
@@ -126,4 +143,14 @@ def write_file(path: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-__all__ = ["FORMATS", "Clipping", "check_target", "clip", "encode", "sound_suffix", "to_int16", "write_file"]
+__all__ = [
+    "FORMATS",
+    "Clipping",
+    "check_target",
+    "clip",
+    "encode",
+    "encode_exactly",
+    "sound_suffix",
+    "to_int16",
+    "write_file",
+]

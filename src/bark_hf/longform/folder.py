@@ -11,7 +11,6 @@ Every file appears complete or not at all. A piece is finished when its `.json` 
 
 from __future__ import annotations
 
-import io
 import json
 import tempfile
 from dataclasses import asdict
@@ -21,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import soundfile
 
-from ..audio import write_file
+from ..audio import encode_exactly, write_file
 from ..voice_files import read_voice, write_npz
 from ..voices import VoicePrompt, VoiceRules
 from .settings import differences
@@ -128,10 +127,8 @@ class FolderStore:
 
     def put(self, record: Record, take: Take) -> None:
         """See `Store`; the note is written last."""
-        sound = io.BytesIO()
-        soundfile.write(sound, take.audio, take.sampling_rate, format="WAV", subtype="FLOAT")
         stem = self._stem(record)
-        self._write(stem.with_suffix(".wav"), sound.getvalue())
+        self._write(stem.with_suffix(".wav"), encode_exactly(take.audio, take.sampling_rate))
         self._write_arrays(stem.with_suffix(".npz"), take.semantic, take.coarse, take.fine)
         self._write(self._note(record.index), json.dumps(asdict(record), indent=1).encode())
 
