@@ -1,6 +1,6 @@
 """The pictures of docs/gallery.md, made with the demo checkpoint: one command, fixed seeds, a minute.
 
-    python recipes/demo/gallery.py [--to docs/images] [--only sentence dialogue stream output voice]
+    python recipes/demo/gallery.py [--model demo] [--to docs/images] [--only sentence dialogue stream output voice]
 
 Each is a PNG of less than 150 kB.
 """
@@ -12,7 +12,6 @@ import subprocess
 import sys
 import textwrap
 import time
-from io import BytesIO
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,17 +19,17 @@ from typing import Any, NamedTuple
 import matplotlib as mpl
 import numpy as np
 import torch
-from PIL import Image
+from small_pictures import save, shrink
 from speech import PHONES
 
 import bark_hf
+from bark_hf.demo import without_nickname
 from bark_hf.longform import read_long, read_script, stream
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
 IMAGES = Path(__file__).parents[2] / "docs/images"
-MOST_BYTES, COLOURS = 150_000, 128
 BLUE, ORANGE, RED, GREY = "#3b6ea5", "#e08e45", "#c0392b", "#888888"
 SENTENCE = "The first winter storm broke over New York."
 SCRIPT = """
@@ -45,26 +44,6 @@ TEXT = (
     "boat. Nobody had seen it since the storm. The old man at the window shook his head. He said that the wind would "
     "turn. Then a child ran down the road. The boat is coming home, she said. All of them went to the water."
 )
-
-
-def save(figure: Any, path: Path) -> None:
-    """With few colours, which keeps spectrograms small.
-
-    Raises:
-        ValueError: if it is not small.
-    """
-    content = BytesIO()
-    figure.savefig(content, format="png", dpi=80)
-    shrink(content, path)
-
-
-def shrink(png: BytesIO | Path, path: Path) -> None:
-    """Write a PNG again with `COLOURS` colours."""
-    Image.open(png).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
-    size = path.stat().st_size
-    print(f"{path}: {size / 1000:.0f} kB", flush=True)
-    if size > MOST_BYTES:
-        raise ValueError(f"{path} has {size} bytes; {MOST_BYTES} are the most; draw it smaller")
 
 
 def sentence(model: Any, processor: Any, path: Path) -> None:
@@ -204,9 +183,9 @@ def output(model: Any, processor: Any, path: Path) -> None:
     save(figure, path)
 
 
-def voice(_model: Any, _processor: Any, path: Path) -> None:
+def voice(model: Any, _processor: Any, path: Path) -> None:
     """`bark-hf voices show` as it is."""
-    command = [sys.executable, "-m", "bark_hf_cli", "voices", "show", "slt", "--model", "demo", "-o", str(path)]
+    command = [sys.executable, "-m", "bark_hf_cli", "voices", "show", "slt", "-m", model.name_or_path, "-o", str(path)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     shrink(path, path)
 
@@ -216,13 +195,15 @@ PICTURES = {"sentence": sentence, "dialogue": dialogue, "stream": streamed, "out
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="demo", help="folder of the checkpoint")
     parser.add_argument("--to", type=Path, default=IMAGES, help="folder of the pictures")
     parser.add_argument("--only", nargs="+", choices=list(PICTURES), default=list(PICTURES))
     args = parser.parse_args()
 
     args.to.mkdir(parents=True, exist_ok=True)
-    model = bark_hf.BarkModel.from_pretrained(bark_hf.demo_path()).eval()
-    processor = bark_hf.BarkProcessor.from_pretrained(bark_hf.demo_path())
+    source = without_nickname(args.model)
+    model = bark_hf.BarkModel.from_pretrained(source).eval()
+    processor = bark_hf.BarkProcessor.from_pretrained(source)
     for name in args.only:
         PICTURES[name](model, processor, args.to / f"gallery_{name}.png")
 

@@ -1,6 +1,6 @@
 """docs/images/demo.png: one test sentence as flite says it, through the codec, and as the demo reads it.
 
-python recipes/demo/picture.py OUT [--number 11]
+python recipes/demo/picture.py OUT [--number 11] [--model demo] [--to docs/images]
 """
 
 from __future__ import annotations
@@ -14,24 +14,29 @@ import numpy as np
 import soundfile
 import soxr
 import torch
+from small_pictures import save
 
 import bark_hf
+from bark_hf.demo import without_nickname
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
-PICTURE = Path(__file__).parents[2] / "docs/images/demo.png"
+IMAGES = Path(__file__).parents[2] / "docs/images"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--number", type=int, default=11, help="which test sentence")
+    parser.add_argument("--model", default="demo", help="folder of the checkpoint")
+    parser.add_argument("--to", type=Path, default=IMAGES, help="folder of the picture")
     args = parser.parse_args()
 
-    model = bark_hf.BarkModel.from_pretrained(bark_hf.demo_path())
-    processor = bark_hf.BarkProcessor.from_pretrained(bark_hf.demo_path())
-    figure, axes = plt.subplots(3, 2, figsize=(12, 7), sharey=True, layout="constrained")
+    source = without_nickname(args.model)
+    model = bark_hf.BarkModel.from_pretrained(source)
+    processor = bark_hf.BarkProcessor.from_pretrained(source)
+    figure, axes = plt.subplots(3, 2, figsize=(10, 6), sharey=True, layout="constrained")
     for column, voice in enumerate(("slt", "rms")):
         lines = (args.out / f"test/{voice}/metadata.jsonl").read_text(encoding="utf-8").splitlines()
         row = json.loads(lines[args.number])
@@ -48,8 +53,8 @@ def main() -> None:
             axis.set(ylim=(0, 8000), title=f"{voice}, {label}", ylabel="Hz" if not column else "")
         axes[2, column].set_xlabel("seconds")
     figure.suptitle(f"“{row['text']}”")
-    PICTURE.parent.mkdir(exist_ok=True)
-    figure.savefig(PICTURE, dpi=80)
+    args.to.mkdir(parents=True, exist_ok=True)
+    save(figure, args.to / "demo.png", colours=64)
 
 
 if __name__ == "__main__":
