@@ -149,7 +149,8 @@ def check_piece_seconds(name: str, value: Any, longest: float) -> None:
         ValueError: naming it and the limit.
     """
     surely = f"what the checkpoint surely says at once ({ROOM} of its max_new_tokens)"
-    require(is_number(value) and 0 < value <= longest, name, value, f"a number of seconds up to {longest:.1f}, {surely}")
+    limit = f"a number of seconds up to {longest:.1f}, {surely}"
+    require(is_number(value) and 0 < value <= longest, name, value, limit)
 
 
 __all__ = [
