@@ -1,11 +1,13 @@
-"""The demo checkpoint from nothing: one command, hours on two cores, most of it training.
+"""The demo from nothing: checkpoint, pictures, detector. One command, hours on two cores, most of it training.
 
     python recipes/demo/make.py OUT                  # everything that is not there yet; a killed run goes on
+    python recipes/demo/make.py OUT --to OUT/packed  # the package stays as it is; pictures and detector go to OUT too
     python recipes/demo/make.py OUT --only coarse    # one step, for instance to run two trainings side by side
     python recipes/demo/make.py OUT --list
 
 Needs Debian's packages `flite` and `wordnet-base`, and `pip install "bark-hf[train]"`. A step is done when its result
-is there; delete a result to make it again. Trainings go on from their own checkpoints.
+is there; delete a result to make it again. Trainings go on from their own checkpoints. The last steps, from `pack` on,
+take minutes and are carried out each time.
 """
 
 from __future__ import annotations
@@ -16,8 +18,9 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-HERE = Path(__file__).parent
-DEMO = HERE.parents[1] / "src/bark_hf/demo/checkpoint"
+HERE = Path(__file__).absolute().parent
+ROOT = HERE.parents[1]
+DEMO = ROOT / "src/bark_hf/demo/checkpoint"
 
 
 class Step(NamedTuple):
@@ -25,12 +28,12 @@ class Step(NamedTuple):
 
     Attributes:
         name: how to call it.
-        result: what is there when it is done, below OUT.
-        command: arguments behind `python`; {out} and {here} are filled in.
+        result: what is there when it is done, below OUT; None if it is carried out each time.
+        command: arguments behind `python`; the names in {} are those of `places`.
     """
 
     name: str
-    result: str
+    result: str | None
     command: str
 
 
@@ -70,19 +73,40 @@ STEPS = (
     training("coarse", "coarse_voices", "runs/coarse_alone/model", "prepared"),
     training("coarse", "coarse", "runs/coarse_voices/model", "prepared"),
     training("fine", "fine", "base", "prepared"),
+    Step("pack", None, "{here}/pack.py {out} --to {to}"),
+    Step("picture", None, "{here}/picture.py {out} --model {to} --to {images}"),
+    Step("gallery", None, "{here}/gallery.py --model {to} --to {images}"),
+    Step(
+        "detector",
+        None,
+        "{here}/detector.py {out} --model {to} --detector {detector} --plot {images}/detector.png "
+        "--plot-networks {images}/detector_networks.png",
+    ),
 )
 
 
-def run(step: Step, out: Path) -> None:
+def places(out: Path, to: Path) -> dict[str, Path]:
+    """Where things are, and go: pictures and detector into the project only with the project's own checkpoint."""
+    ours = to == DEMO
+    return {
+        "here": HERE,
+        "out": out,
+        "to": to,
+        "images": ROOT / "docs/images" if ours else out / "images",
+        "detector": DEMO.parent / "detector" if ours else out / "packed_detector",
+    }
+
+
+def run(step: Step, where: dict[str, Path]) -> None:
     """Carry out one step unless its result is there.
 
     Raises:
         SystemExit: with the step's exit code if it fails.
     """
-    if (out / step.result).exists():
+    if step.result is not None and (where["out"] / step.result).exists():
         print(f"{step.name}: there", flush=True)
         return
-    command = [sys.executable, *step.command.format(out=out, here=HERE).split()]
+    command = [sys.executable, *step.command.format(**where).split()]
     print(f"{step.name}: {' '.join(command)}", flush=True)
     code = subprocess.run(command, check=False).returncode
     if code:
@@ -97,14 +121,12 @@ def main() -> None:
     parser.add_argument("--to", type=Path, default=DEMO, help="where the packed checkpoint goes")
     args = parser.parse_args()
 
+    where = places(args.out.absolute(), args.to.absolute())
     for step in STEPS:
         if args.list:
-            print(f"{step.name}: python {step.command.format(out=args.out, here=HERE)}")
+            print(f"{step.name}: python {step.command.format(**where)}")
         elif args.only is None or step.name in args.only:
-            run(step, args.out.absolute())
-    if not args.list and args.only is None:
-        command = [sys.executable, str(HERE / "pack.py"), str(args.out.absolute()), "--to", str(args.to)]
-        subprocess.run(command, check=True)
+            run(step, where)
 
 
 if __name__ == "__main__":
