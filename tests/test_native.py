@@ -16,14 +16,15 @@ import torch
 from tiny import TINY, tiny_config
 from torch import nn
 
-from bark_hf import BarkModel
+from bark_hf import BarkModel, BarkSemanticModel
 from bark_hf.acceleration import load, optimize, quantized_linear
 from bark_hf.acceleration.native_product import NativeProduct
-from bark_hf.acceleration.native_steps import NativeSteps, run_window, runs_natively
+from bark_hf.acceleration.native_steps import QuantizedSteps, run_window, runs_natively
 from bark_hf.acceleration.quantized_linear import QuantizedLinear
 from bark_hf.acceleration.rounding import from_int4, to_int4, to_int8
 from bark_hf.generation.lean_steps import LeanSteps
-from bark_hf.generation.steps import CachedSteps
+from bark_hf.generation.native_steps import FloatSteps
+from bark_hf.generation.steps import CachedSteps, open_steps
 from bark_hf.native import building
 
 REASON = building.why_not()
@@ -172,7 +173,7 @@ def test_native_steps_are_the_network(quantized, part):
     """Against the same quantised layers one by one, with float keys and values: what differs is rounding."""
     network = getattr(quantized, part)
     assert runs_natively(network)
-    for found, expected in zip(play(NativeSteps, network), play(LeanSteps, network), strict=True):
+    for found, expected in zip(play(QuantizedSteps, network), play(LeanSteps, network), strict=True):
         assert found.shape == expected.shape
         assert relative(found, expected) < 0.06
 
@@ -183,7 +184,7 @@ def test_every_size_of_heads(heads):
     """128, 64, 32 and 16 numbers per head; tiles know two of them, the others go layer by layer."""
     plain = wide_model(heads)
     network = optimize(copy.deepcopy(plain), quantize="int8").coarse_acoustics
-    for found, expected in zip(play(NativeSteps, network), play(CachedSteps, plain.coarse_acoustics), strict=True):
+    for found, expected in zip(play(QuantizedSteps, network), play(CachedSteps, plain.coarse_acoustics), strict=True):
         assert relative(found, expected) < 0.12
 
 
@@ -194,7 +195,7 @@ def test_a_step_attends_as_brute_force_does(model):
     config = network.config
     for length in (1, 15, 16, 17, 50):
         embeds = torch.randn(1, length, config.hidden_size)
-        steps = NativeSteps(network, 1, length + 1)
+        steps = QuantizedSteps(network, 1, length + 1)
         steps.prefill([0], embeds)
         found = steps.step(torch.tensor([7]), None)
         token = network.input_embeds_layer(torch.tensor([[7]]))
@@ -219,6 +220,62 @@ def test_fine_windows_are_the_network(quantized):
     alone = hidden[1:].clone()
     run_window(network, alone)
     assert torch.equal(alone, found[1:])
+
+
+@native
+@pytest.mark.parametrize("part", ["semantic", "coarse_acoustics"])
+@pytest.mark.parametrize("heads", [1, 2, 4, 8])
+def test_float_steps_are_the_network(part, heads):
+    """The exact mode: float32 throughout, so only the order of sums differs."""
+    network = getattr(wide_model(heads), part)
+    assert isinstance(open_steps(network, 1, 8), FloatSteps)
+    for found, expected in zip(play(FloatSteps, network), play(CachedSteps, network), strict=True):
+        torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-4)
+
+
+@native
+def test_a_float_row_knows_neither_neighbours_nor_threads(model):
+    network, threads = model.semantic, torch.get_num_threads()
+    embeds = torch.randn(9, 20, network.config.hidden_size)
+    together = FloatSteps(network, 9, 32)
+    together.prefill(list(range(9)), embeds)
+    found = together.step(torch.arange(9), None)
+    for i in (0, 4, 8):
+        torch.set_num_threads(1 + i % 3)
+        alone = FloatSteps(network, 1, 32)
+        alone._states[0][:, 0], alone._states[1][:, 0] = together._states[0][:, i], together._states[1][:, i]
+        alone.lengths = [20]
+        assert torch.equal(alone.step(torch.tensor([i]), None)[0], found[i])
+    torch.set_num_threads(threads)
+
+
+@native
+def test_float_steps_know_biases():
+    config = tiny_config().semantic_config
+    config.bias = True
+    network = BarkSemanticModel(config).eval()
+    for name, parameter in network.named_parameters():
+        if name.endswith("bias"):
+            parameter.normal_()
+    for found, expected in zip(play(FloatSteps, network), play(CachedSteps, network), strict=True):
+        torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-4)
+
+
+@native
+@pytest.mark.parametrize("change", ["dtype", "norm", "quantised", "switch"])
+def test_float_steps_give_way(model, change, monkeypatch):
+    """What is not plain float32 goes step by step through PyTorch."""
+    network = copy.deepcopy(model.semantic)
+    if change == "dtype":
+        network = network.bfloat16()
+    elif change == "norm":
+        network.layers[0].layernorm_1 = nn.Sequential(network.layers[0].layernorm_1)
+    elif change == "quantised":
+        network = optimize(copy.deepcopy(model), quantize="int8").semantic
+        del network.steps_factory
+    else:
+        monkeypatch.setattr("bark_hf.generation.native_steps.why_not", lambda: "switched off")
+    assert isinstance(open_steps(network, 1, 8), LeanSteps)
 
 
 # --- whole models

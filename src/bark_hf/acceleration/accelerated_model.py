@@ -15,7 +15,7 @@ from ..modeling_bark import BarkModel
 from ..native.building import why_not
 from .graph_steps import GraphSteps, StaticStates
 from .mode import Mode
-from .native_steps import NativeSteps, run_window, runs_natively
+from .native_steps import QuantizedSteps, run_window, runs_natively
 from .prompt_attention import causal_blocks, full_blocks, has_fast_bfloat16
 from .quantized_linear import QuantizedLinear, quantized_state
 
@@ -93,7 +93,7 @@ def _speed_up_on_a_cpu(model: AcceleratedBarkModel) -> None:
     options: dict[str, Any] = {"prompt_attention": causal_blocks} if fast else {}
     for network in (model.semantic, model.coarse_acoustics):
         if runs_natively(network):
-            network.steps_factory = partial(NativeSteps, **options)
+            network.steps_factory = partial(QuantizedSteps, **options)
         elif fast:
             network.steps_factory = partial(LeanSteps, value_dtype=torch.float16, **options)
     if fast:

@@ -1,7 +1,7 @@
 """A causal network as a step function: feed tokens, get the logits of the next one.
 
 Joins a network and a static cache; knows no stage and no sampling. `LeanSteps` does the same with less around it where
-a network allows it; `bark_hf.acceleration` has more classes with the same three methods.
+a network allows it, `FloatSteps` in one native call; `bark_hf.acceleration` has more classes with the same methods.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import torch
 from .cache import RowCache
 from .lean_steps import LeanSteps
 from .lean_trunk import is_lean
+from .native_steps import FloatSteps, runs_natively
 
 
 class StepFunction(Protocol):
@@ -69,6 +70,12 @@ class CachedSteps:
 
 
 def open_steps(network: Any, n_rows: int, max_length: int) -> StepFunction:
-    """The step function of `network`: what an acceleration has put there, or the faster of the two that fit it."""
-    factory = getattr(network, "steps_factory", None) or (LeanSteps if is_lean(network) else CachedSteps)
+    """The step function of `network`: what an acceleration has put there, or the fastest of those that fit it."""
+    factory = getattr(network, "steps_factory", None) or _factory(network)
     return factory(network, n_rows, max_length)
+
+
+def _factory(network: Any) -> Any:
+    if not is_lean(network):
+        return CachedSteps
+    return FloatSteps if runs_natively(network) else LeanSteps

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 
-SOURCES = ("kernels.cpp", "kernels.h", "attention.h", "products.h", "vector_math.h")
+SOURCES = ("kernels.cpp", "kernels.h", "attention.h", "floats.h", "products.h", "vector_math.h")
 FLAGS = ("-O3", "-march=native", "-std=c++17", "-shared", "-fPIC", "-fopenmp")
 SWITCH = "BARK_HF_NATIVE"  # environment: 0 switches the kernels off
 SECONDS = 300  # a compiler takes about three

@@ -13,6 +13,7 @@ from .building import library
 _Pointer, _Int = ctypes.c_void_p, ctypes.c_int64
 OUTS = 16  # outputs in a block of weights, positions in a block of keys
 HEAD_DIMS = (16, 32, 64, 128)
+FLOAT32 = -1  # the group of a layer that is not quantised
 
 
 class Linear(ctypes.Structure):

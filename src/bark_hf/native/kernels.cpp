@@ -1,4 +1,4 @@
-// Decode steps and products of the int8 and int4 modes for x86-64 with AVX-512 VNNI, and AMX where it is there.
+// Decode steps in float32, int8 and int4, and products of the latter two, for x86-64 with AVX-512 VNNI, and AMX where it is.
 //
 // A decode step is one call: all layers in one parallel region, so that what is read (weights, keys, values) sets the pace
 // and not the calls of operators. Norms and roundings are repeated by every thread; that is cheaper than waiting for one.
@@ -8,6 +8,7 @@
 #include <cmath>
 #include <vector>
 #include "attention.h"
+#include "floats.h"
 #include "kernels.h"
 #include "products.h"
 #include "vector_math.h"
@@ -41,11 +42,15 @@ struct Rows {  // rounded rows
         scales = (float*)at;
         sums = (int32_t*)(at + (rows * 4 + 63) / 64 * 64);
     }
-    void round(const Linear& w, const float* x, int64_t stride, int64_t first, int64_t last) {
-        const int64_t n_groups = w.group ? w.n_in / w.group : 0;
-        for (int64_t r = first; r < last; r++) scales[r] = round_row(w, x + r * stride, ints + r * w.n_in, sums + r * n_groups);
+    void take(const Linear& w, int64_t r, const float* x) {
+        scales[r] = round_row(w, x, ints + r * w.n_in, sums + r * (w.group ? w.n_in / w.group : 0));
     }
 };
+
+template <typename AnyRows>
+void take_all(AnyRows& rows, const Linear& w, const float* x, int64_t first, int64_t last) {
+    for (int64_t r = first; r < last; r++) rows.take(w, r, x + r * w.n_in);
+}
 
 void normalise(const Norm& norm, const float* x, float* y, int64_t n) {
     __m512 sum = _mm512_setzero_ps(), square = _mm512_setzero_ps();
@@ -69,8 +74,8 @@ struct Place {  // of one layer's, row's and head's keys and values
     int32_t* key_offsets;
     Place(const Network& n, const KeysValues& kv, int64_t layer, int64_t row, int64_t head) {
         const int64_t at = ((layer * kv.n_rows + row) * n.n_heads + head) * kv.room;
-        keys = kv.keys + at * n.head_dim;
-        values = kv.values + at * n.head_dim;
+        keys = (int8_t*)kv.keys + at * n.head_dim;
+        values = (int8_t*)kv.values + at * n.head_dim;
         key_scales = kv.scales + 3 * at;
         value_scales = key_scales + kv.room;
         key_offsets = (int32_t*)(value_scales + kv.room);
@@ -144,15 +149,13 @@ void attend(const float* query, const Place& kv, int64_t length, float* scores, 
     }
 }
 
-using Attend = void (*)(const float*, const Place&, int64_t, float*, float*);
-
-Attend attention_for(int64_t head_dim) {
-    switch (head_dim) {
-        case 16: return attend<1>;
-        case 32: return attend<2>;
-        case 64: return attend<4>;
-        case 128: return attend<8>;
-        default: return nullptr;  // Python asks for no other
+template <typename AnyPlace>
+void attend(int64_t dim, const float* query, const AnyPlace& place, int64_t length, float* scores, float* out) {
+    switch (dim) {  // Python asks for no other
+        case 16: attend<1>(query, place, length, scores, out); break;
+        case 32: attend<2>(query, place, length, scores, out); break;
+        case 64: attend<4>(query, place, length, scores, out); break;
+        case 128: attend<8>(query, place, length, scores, out); break;
     }
 }
 
@@ -179,7 +182,8 @@ void write_position(const Place& place, int64_t position, const float* key, cons
     place.value_scales[position] = round_numbers(value, dim, place.values + position * dim, 4, nullptr);
 }
 
-void write_prompt(const Place& place, const float* key, const float* value, int64_t stride, int64_t length, int64_t dim) {
+template <typename AnyPlace>
+void write_prompt(const AnyPlace& place, const float* key, const float* value, int64_t stride, int64_t length, int64_t dim) {
     for (int64_t p = 0; p < length; p++) write_position(place, p, key + p * stride, value + p * stride, dim);
 }
 
@@ -281,11 +285,88 @@ void multiply(const Linear& w, const Rows& x, int64_t rows, Store store, int64_t
 }
 
 template <typename Store>
-void multiply(const Linear& w, const Rows& x, int64_t rows, Store store) {
+void multiply(const Linear& w, const FloatRows& x, int64_t rows, Store store, int64_t first, int64_t last) {
+    const Range outs = share(last - first);
+    float_product(w, first + outs.first, first + outs.last, x.x, rows, store);
+}
+
+template <typename AnyRows, typename Store>
+void multiply(const Linear& w, const AnyRows& x, int64_t rows, Store store) {
     multiply(w, x, rows, store, 0, w.n_out / OUTS);
 }
 
 int64_t whole_tiles(int64_t rows) { return (rows + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS; }
+
+template <typename AnyRows, typename AnyPlace>
+void run_step(const Network& n, const KeysValues& kv, float* hidden, const int64_t* lengths, int64_t rows, int64_t first_out,
+              int64_t n_outs, float* logits, int threads) {
+    static thread_local Scratch scratch;
+    const int64_t width = n.width, wide = 4 * width, room = kv.room + 16;
+    const size_t floats = rows * (3 * width + width + wide), rounded_size = AnyRows::size(whole_tiles(rows), wide);
+    const size_t per_thread = (rounded_size + 4 * (room + width) + 127) / 64 * 64;
+    uint8_t* memory = scratch.get(4 * floats + threads * per_thread + 64);
+    float *qkv = (float*)memory, *attended = qkv + rows * 3 * width, *inner = attended + rows * width;
+    uint8_t* private_memory = memory + (4 * floats + 63) / 64 * 64;
+
+#pragma omp parallel num_threads(threads)
+    {
+        uint8_t* own = private_memory + omp_get_thread_num() * per_thread;
+        float *scores = (float*)own, *normal = scores + room;
+        uint8_t* ints = own + (4 * (room + width) + 63) / 64 * 64;
+        AnyRows narrow(ints, whole_tiles(rows), width), broad(ints, whole_tiles(rows), wide);
+        open_tiles();
+        const auto norm_and_round = [&](const Norm& norm, const Linear& w) {
+            for (int64_t r = 0; r < rows; r++) {
+                normalise(norm, hidden + r * width, normal, width);
+                narrow.take(w, r, normal);
+            }
+        };
+        const auto add = [&](int64_t r, int64_t number, __m512 value) {
+            float* at = hidden + r * width + number * OUTS;
+            _mm512_storeu_ps(at, _mm512_add_ps(_mm512_loadu_ps(at), value));
+        };
+        for (int64_t l = 0; l < n.n_layers; l++) {
+            const Layer& layer = n.layers[l];
+            norm_and_round(layer.norm_1, layer.qkv);
+            multiply(layer.qkv, narrow, rows, [&](int64_t r, int64_t number, __m512 value) {
+                _mm512_storeu_ps(qkv + r * 3 * width + number * OUTS, value);
+            });
+#pragma omp barrier
+            const Range heads = share(rows * n.n_heads);
+            for (int64_t i = heads.first; i < heads.last; i++) {
+                const int64_t r = i / n.n_heads, head = i % n.n_heads;
+                const float* query = qkv + r * 3 * width + head * n.head_dim;
+                const AnyPlace place(n, kv, l, r, head);
+                write_position(place, lengths[r], query + width, query + 2 * width, n.head_dim);
+                attend(n.head_dim, query, place, lengths[r] + 1, scores, attended + r * width + head * n.head_dim);
+            }
+#pragma omp barrier
+            take_all(narrow, layer.out, attended, 0, rows);
+            multiply(layer.out, narrow, rows, add);
+#pragma omp barrier
+            norm_and_round(layer.norm_2, layer.up);
+            multiply(layer.up, narrow, rows, [&](int64_t r, int64_t number, __m512 value) {
+                _mm512_storeu_ps(inner + r * wide + number * OUTS, gelu16(value));
+            });
+#pragma omp barrier
+            take_all(broad, layer.down, inner, 0, rows);
+            multiply(layer.down, broad, rows, add);
+#pragma omp barrier
+        }
+        if (n.head.n_out) {
+            norm_and_round(n.norm, n.head);
+            const int64_t first = first_out / OUTS;
+            const auto store = [&](int64_t r, int64_t number, __m512 value) {
+                _mm512_storeu_ps(logits + r * n_outs + (number - first) * OUTS, value);
+            };
+            multiply(n.head, narrow, rows, store, first, first + n_outs / OUTS);
+        } else {
+            const Range mine = share(rows);
+            for (int64_t r = mine.first; r < mine.last; r++) normalise(n.norm, hidden + r * width, hidden + r * width, width);
+        }
+        close_tiles();
+    }
+}
 
 }  // namespace
 
@@ -308,7 +389,7 @@ void bark_linear(const Linear* linear, const float* x, float* y, int64_t rows, i
 #pragma omp parallel num_threads(threads)
     {
         const Range mine = share(rows);
-        rounded.round(w, x, w.n_in, mine.first, mine.last);
+        take_all(rounded, w, x, mine.first, mine.last);
 #pragma omp barrier
         open_tiles();
         multiply(w, rounded, rows, [=](int64_t row, int64_t number, __m512 value) {
@@ -344,11 +425,10 @@ int bark_blocks(const Network* network, const KeysValues* cache, int64_t row, fl
         float* scores = (float*)(private_memory + omp_get_thread_num() * per_thread);
         float* normal = scores + 16 * padded * 3 / 2;
         const auto norm_and_round = [&](const Norm& norm, const Linear& w) {
-            const int64_t n_groups = w.group ? w.n_in / w.group : 0;
             const Range mine = share(length);
             for (int64_t r = mine.first; r < mine.last; r++) {
                 normalise(norm, hidden + r * width, normal, width);
-                narrow.scales[r] = round_row(w, normal, narrow.ints + r * width, narrow.sums + r * n_groups);
+                narrow.take(w, r, normal);
             }
         };
         const auto add = [=](int64_t r, int64_t number, __m512 value) {
@@ -378,7 +458,7 @@ int bark_blocks(const Network* network, const KeysValues* cache, int64_t row, fl
                              dim, causal, scores, (uint16_t*)(scores + 16 * padded), attended + head * dim, width);
             }
             const Range rows = share(length);
-            narrow.round(layer.out, attended, width, rows.first, rows.last);
+            take_all(narrow, layer.out, attended, rows.first, rows.last);
 #pragma omp barrier
             multiply(layer.out, narrow, length, add);
 #pragma omp barrier
@@ -395,7 +475,7 @@ int bark_blocks(const Network* network, const KeysValues* cache, int64_t row, fl
                 });
 #pragma omp barrier
                 const Range own = share(here);
-                broad.round(layer.down, inner, wide, own.first, own.last);
+                take_all(broad, layer.down, inner, own.first, own.last);
 #pragma omp barrier
                 multiply(layer.down, broad, here, [=](int64_t i, int64_t number, __m512 value) { add(r + i, number, value); });
 #pragma omp barrier
@@ -416,7 +496,11 @@ void bark_write_prompt(const Network* network, const KeysValues* kv, int64_t lay
 #pragma omp parallel for num_threads(threads)
     for (int64_t head = 0; head < n.n_heads; head++) {
         const float* at = qkv + head * n.head_dim;
-        write_prompt(Place(n, *kv, layer, row, head), at + n.width, at + 2 * n.width, 3 * n.width, length, n.head_dim);
+        const auto write = [&](const auto& place) {
+            write_prompt(place, at + n.width, at + 2 * n.width, 3 * n.width, length, n.head_dim);
+        };
+        if (kv->scales) write(Place(n, *kv, layer, row, head));
+        else write(FloatPlace(n, *kv, layer, row, head));
     }
 }
 
@@ -425,75 +509,7 @@ void bark_write_prompt(const Network* network, const KeysValues* kv, int64_t lay
 // the last norm's output in hidden.
 void bark_step(const Network* network, const KeysValues* cache, float* hidden, const int64_t* lengths, int64_t rows,
                int64_t first_out, int64_t n_outs, float* logits, int threads) {
-    static thread_local Scratch scratch;
-    const Network& n = *network;
-    const KeysValues& kv = *cache;
-    const int64_t width = n.width, wide = 4 * width, room = kv.room + 16;
-    const Attend attend_head = attention_for(n.head_dim);
-    const size_t floats = rows * (3 * width + width + wide), rounded_size = Rows::size(whole_tiles(rows), wide);
-    const size_t per_thread = (rounded_size + 4 * (room + width) + 127) / 64 * 64;
-    uint8_t* memory = scratch.get(4 * floats + threads * per_thread + 64);
-    float *qkv = (float*)memory, *attended = qkv + rows * 3 * width, *inner = attended + rows * width;
-    uint8_t* private_memory = memory + (4 * floats + 63) / 64 * 64;
-
-#pragma omp parallel num_threads(threads)
-    {
-        uint8_t* own = private_memory + omp_get_thread_num() * per_thread;
-        float *scores = (float*)own, *normal = scores + room;
-        uint8_t* ints = own + (4 * (room + width) + 63) / 64 * 64;
-        Rows narrow(ints, whole_tiles(rows), width), broad(ints, whole_tiles(rows), wide);
-        open_tiles();
-        const auto norm_and_round = [&](const Norm& norm, const Linear& w) {
-            const int64_t n_groups = w.group ? w.n_in / w.group : 0;
-            for (int64_t r = 0; r < rows; r++) {
-                normalise(norm, hidden + r * width, normal, width);
-                narrow.scales[r] = round_row(w, normal, narrow.ints + r * width, narrow.sums + r * n_groups);
-            }
-        };
-        const auto add = [&](int64_t r, int64_t number, __m512 value) {
-            float* at = hidden + r * width + number * OUTS;
-            _mm512_storeu_ps(at, _mm512_add_ps(_mm512_loadu_ps(at), value));
-        };
-        for (int64_t l = 0; l < n.n_layers; l++) {
-            const Layer& layer = n.layers[l];
-            norm_and_round(layer.norm_1, layer.qkv);
-            multiply(layer.qkv, narrow, rows, [&](int64_t r, int64_t number, __m512 value) {
-                _mm512_storeu_ps(qkv + r * 3 * width + number * OUTS, value);
-            });
-#pragma omp barrier
-            const Range heads = share(rows * n.n_heads);
-            for (int64_t i = heads.first; i < heads.last; i++) {
-                const int64_t r = i / n.n_heads, head = i % n.n_heads;
-                const float* query = qkv + r * 3 * width + head * n.head_dim;
-                const Place place(n, kv, l, r, head);
-                write_position(place, lengths[r], query + width, query + 2 * width, n.head_dim);
-                attend_head(query, place, lengths[r] + 1, scores, attended + r * width + head * n.head_dim);
-            }
-#pragma omp barrier
-            narrow.round(layer.out, attended, width, 0, rows);
-            multiply(layer.out, narrow, rows, add);
-#pragma omp barrier
-            norm_and_round(layer.norm_2, layer.up);
-            multiply(layer.up, narrow, rows, [&](int64_t r, int64_t number, __m512 value) {
-                _mm512_storeu_ps(inner + r * wide + number * OUTS, gelu16(value));
-            });
-#pragma omp barrier
-            broad.round(layer.down, inner, wide, 0, rows);
-            multiply(layer.down, broad, rows, add);
-#pragma omp barrier
-        }
-        if (n.head.n_out) {
-            norm_and_round(n.norm, n.head);
-            const int64_t first = first_out / OUTS;
-            const auto store = [&](int64_t r, int64_t number, __m512 value) {
-                _mm512_storeu_ps(logits + r * n_outs + (number - first) * OUTS, value);
-            };
-            multiply(n.head, narrow, rows, store, first, first + n_outs / OUTS);
-        } else {
-            const Range mine = share(rows);
-            for (int64_t r = mine.first; r < mine.last; r++) normalise(n.norm, hidden + r * width, hidden + r * width, width);
-        }
-        close_tiles();
-    }
+    const auto run = cache->scales ? run_step<Rows, Place> : run_step<FloatRows, FloatPlace>;
+    run(*network, *cache, hidden, lengths, rows, first_out, n_outs, logits, threads);
 }
 }

@@ -4,7 +4,7 @@
 
 extern "C" {
 
-// A linear layer. Weights lie in blocks of 16 outputs: [n_out / 16, n_in / 4, 16, 4] int8, or, for int4, two inputs' groups
+// A linear layer. float32 weights lie as PyTorch has them, [n_out, n_in]; others in blocks of 16 outputs: [n_out / 16, n_in / 4, 16, 4] int8, or, for int4, two inputs' groups
 // of four in a byte's low and high half: [n_out / 16, n_in / 8, 16, 4]. An AMX tile is 1 KB of the former.
 struct Linear {
     const uint8_t* weight;
@@ -12,7 +12,7 @@ struct Linear {
     const int32_t* offset;    // int8: [n_out], 128 times the sum of an output's ints
     const uint16_t* groups;   // int4: float16 [n_out / 16, n_in / group, 2, 16], weight = uint * groups[0] + groups[1]
     const float* bias;        // [n_out] or null
-    int64_t n_in, n_out, group;  // group: inputs that share an int4 scale; 0: int8
+    int64_t n_in, n_out, group;  // group: inputs that share an int4 scale; 0: int8; -1: float32
 };
 
 struct Norm {
@@ -34,8 +34,9 @@ struct Network {
 
 // Keys and values as int8 with a scale per position and head: [n_layers, n_rows, n_heads, ...] keys [room / 16, head_dim / 4,
 // 16, 4], values [room, head_dim], scales [3, room]: float32 of keys and of values, int32 of 128 times the sum of a key's ints.
+// Or, with scales null, as float32: keys [room / 16, head_dim, 16], values [room, head_dim].
 struct KeysValues {
-    int8_t *keys, *values;
+    void *keys, *values;
     float* scales;
     int64_t n_rows, room;     // rows allocated, positions per row (a multiple of 16)
 };
