@@ -26,7 +26,8 @@ from bark_hf.voices import VoiceRules
 
 STAGES = {"semantic": "semantic", "coarse": "coarse_acoustics", "fine": "fine_acoustics"}
 VOICE_SECONDS = (1.9, 2.3)  # longer voices are read no better
-# Of eight clips of slt, the one behind which 30 held-out sentences were heard best; of rms, the first.
+# Of eight clips of slt, the one behind which 30 held-out sentences were heard best; of rms, the first. A choice among
+# eleven clips of each by 24 other sentences did not hold on the test sentences: docs/demo.md.
 VOICE_TEXTS = {"slt": "The occupied countries of Europe."}
 LIMIT_MB = 32
 

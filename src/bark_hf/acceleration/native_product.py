@@ -42,7 +42,7 @@ class NativeProduct:
             n_in, n_out, 0, bias,
             weight=_blocks(padded),
             scale=_padded(scale.float(), 0),
-            offset=padded.sum(1, dtype=torch.int32).mul_(128),
+            offset=torch.cat([rows.sum(1, dtype=torch.int32).mul_(128) for rows in padded.split(128)]),
         )  # fmt: skip
 
     @classmethod

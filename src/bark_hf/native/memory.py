@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import ctypes
 import math
+import mmap
 import threading
 
 import torch
 
-PAGE, ARENA = 2 << 20, 16 << 20  # bytes
-_ADVICE = 14  # MADV_HUGEPAGE of Linux
+ARENA = 16 << 20  # bytes
 
 
 def empty(*shape: int, dtype: torch.dtype) -> torch.Tensor:
-    """A tensor without values. What is not written to takes no memory."""
-    size = math.prod(shape) * dtype.itemsize
-    buffer = torch.empty(size + PAGE, dtype=torch.uint8)
-    start = -buffer.data_ptr() % PAGE
-    aligned = buffer[start : start + size]
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.madvise(ctypes.c_void_p(aligned.data_ptr()), ctypes.c_size_t(size), _ADVICE)  # advice: may be refused
-    return aligned.view(dtype).view(shape)
+    """A tensor of zeros. What is not written to takes no memory; all of it goes back when the tensor does."""
+    size = max(1, math.prod(shape)) * dtype.itemsize
+    piece = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        piece.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(piece, dtype=dtype)[: math.prod(shape)].view(shape)
 
 
 class Arena:
