@@ -23,7 +23,8 @@ def notes(capsys) -> list[str]:
 def test_fast_on_a_cpu_is_int8_and_says_so(folder, capsys):
     model = Speed(fast=True).load(load_model, folder, "cpu", None, None)
     assert isinstance(model, AcceleratedBarkModel)
-    assert notes(capsys) == ["note: cpu: int8 weights, float32 activations, lean decode steps"]
+    (note,) = notes(capsys)  # and why a network of width 32 has no native steps
+    assert note.startswith("note: cpu: int8 weights, float32 activations, lean steps (native ones are ")
 
 
 def test_a_number_format_wins(folder, capsys):
