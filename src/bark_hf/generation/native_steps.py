@@ -165,7 +165,8 @@ def runs_natively(network: Any) -> bool:
     config = network.config
     linears = [*(layer for block in network.layers for layer in block_linears(block)), network.lm_head]
     norms = [network.layernorm_final, *(norm for b in network.layers for norm in (b.layernorm_1, b.layernorm_2))]
-    tensors = list(network.layers.parameters()) + list(network.lm_head.parameters())
+    parts = (network.layers, network.layernorm_final, network.lm_head)
+    tensors = [tensor for part in parts for tensor in part.parameters()]
     return (
         config.hidden_size % OUTS == 0
         and config.hidden_size // config.num_heads in HEAD_DIMS
